@@ -454,9 +454,10 @@ impl<'a> Plan<'a> {
         };
         let each = self.experiments.iter();
         let mut passes = Vec::new();
-        if !self.observations().is_empty() {
+        let observations = self.observations();
+        if !observations.is_empty() {
             let observed = each.clone().filter(|it| !it.observations().is_empty());
-            let work = cost::of_plain(&opened.model, corpus.corpus.tokens());
+            let work = plain::work(&opened.model, corpus.corpus.tokens(), &observations);
             passes.push(of(observed.map(|it| it.id()).collect(), work));
         }
         if let Some(Sweep { plan, .. }) = sweep {

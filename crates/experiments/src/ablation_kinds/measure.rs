@@ -6,7 +6,7 @@ use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use layerwise_sweep::{Plan, cost};
+use layerwise_sweep::Plan;
 
 /// Sublayer and kind of ablation of each family, in the order of the plan's families.
 const ABLATIONS: [(Sublayer, Kind); 6] = [
@@ -39,8 +39,7 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
 /// # Errors
 /// As for [`announce`].
 pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
-    let tokens = Even::of(&subject.text).tokens();
-    Ok(cost::of_plan(subject.model, &plan(subject)?, tokens))
+    Ok(ablation::work(subject, &plan(subject)?))
 }
 
 /// Ablates every sublayer in every way, and fills the tables.

@@ -7,7 +7,7 @@ use crate::core::error::ExperimentError;
 use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use layerwise_sweep::{Divergence, collect};
+use layerwise_sweep::{Divergence, collect, cost};
 
 /// The name of the angular distance over each block.
 pub(super) const CURVE: &str = "angular distance";
@@ -32,6 +32,19 @@ pub(super) fn announce(subject: &Subject<'_>) -> Vec<String> {
     let greedy: usize = (1..most(layers)).map(|gone| layers - gone).sum();
     let schedules = layers + greedy + most(layers) * Strategy::ALL.len();
     vec![even.told("block-pruning", schedules)]
+}
+
+/// Multiply-adds of the runs.
+pub(super) fn work(subject: &Subject<'_>) -> f64 {
+    let layers = subject.model.config().layers;
+    let tokens = Even::of(&subject.text).tokens() / 2;
+    // With n blocks left, n schedules leave out one more each; they share the blocks before it.
+    let searched = (layers + 1 - most(layers)..=layers).map(|left| (left * (left + 1) / 2, left));
+    let priced = (1..=most(layers)).map(|gone| Strategy::ALL.map(|_| (layers - gone, 1)));
+    let all = searched.chain(priced.flatten());
+    let (blocks, schedules) = all.fold((0, 0), |sum, own| (sum.0 + own.0, sum.1 + own.1));
+    cost::of_plain(subject.model, tokens) * blocks as f64 / layers as f64
+        + cost::of_steps(subject.model, 0, schedules, tokens)
 }
 
 /// An edit that leaves out these blocks.

@@ -58,6 +58,10 @@ impl Experiment for BlockPruning {
         Ok(measure::announce(subject))
     }
 
+    fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+        Ok(measure::work(subject))
+    }
+
     fn has_items(&self) -> bool {
         true
     }

@@ -5,7 +5,7 @@ use super::subject::{Subject, Text};
 use layerwise_metrics::{ClusteredMean, correlation};
 use layerwise_schedule::{Bounds, EditFamily, Member, Source};
 use layerwise_sweep::{
-    Divergence, Held, Plan, Sources, Statistics, Sums, add_means, collect, partners,
+    Divergence, Held, Plan, Sources, Statistics, Sums, add_means, collect, cost, partners,
 };
 use layerwise_transformer::Constants;
 use serde::{Deserialize, Serialize};
@@ -140,6 +140,11 @@ pub fn plan(subject: &Subject<'_>, families: &[String]) -> Result<Plan, Experime
     let families = families.collect::<Result<Vec<_>, _>>()?;
     let bounds = Bounds::default().max_members(Some(MOST_MEMBERS));
     Ok(Plan::new(subject.model.stack(), &families, bounds)?)
+}
+
+/// Multiply-adds of a plan on the sequences that [`Even`] takes.
+pub fn work(subject: &Subject<'_>, plan: &Plan) -> f64 {
+    cost::of_plan(subject.model, plan, Even::of(&subject.text).tokens())
 }
 
 /// Schedules that ran on sequences of one length.

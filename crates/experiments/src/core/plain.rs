@@ -5,7 +5,7 @@
 
 use super::error::{ExperimentError, Place};
 use super::subject::Runs;
-use layerwise_sweep::{Counted, Failure, Measure, MeasureId, Reached};
+use layerwise_sweep::{Counted, Failure, Measure, MeasureId, Reached, cost};
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer};
 use ndarray::ArrayViewD;
 use serde::de::DeserializeOwned;
@@ -34,6 +34,12 @@ pub trait Observation: Sync {
     fn bytes(&self, config: &ModelConfig, seq: usize) -> usize {
         let _ = (config, seq);
         0
+    }
+
+    /// The multiply-adds of its products with `tokens` tokens, besides those of the plain pass that it watches.
+    fn work(&self, config: &ModelConfig, tokens: usize) -> f64 {
+        let _ = (config, tokens);
+        0.0
     }
 }
 
@@ -91,12 +97,8 @@ pub fn observe(
     sequences: &[Vec<u32>],
     observations: &[&dyn Observation],
 ) -> Result<Observed, ExperimentError> {
-    let mut once: BTreeMap<&str, &dyn Observation> = BTreeMap::new();
-    for observation in observations {
-        once.insert(observation.id(), *observation);
-    }
     let plain = Plain {
-        observations: once.into_values().collect(),
+        observations: each_once(observations),
         layers: runs.model.model.config().layers,
     };
     let items = sequences.iter().enumerate();
@@ -106,6 +108,19 @@ pub fn observe(
     Ok(Observed {
         sequences: Some(runs.plain(&plain, &items)?),
     })
+}
+
+/// The multiply-adds of [`observe`] on `tokens` tokens.
+pub fn work(model: &Model, tokens: usize, observations: &[&dyn Observation]) -> f64 {
+    let watched = each_once(observations);
+    let watched = watched.iter().map(|it| it.work(model.config(), tokens));
+    cost::of_plain(model, tokens) + watched.sum::<f64>()
+}
+
+/// Observations with one name are made once.
+fn each_once<'o>(observations: &[&'o dyn Observation]) -> Vec<&'o dyn Observation> {
+    let named = observations.iter().map(|it| (it.id(), *it));
+    BTreeMap::from_iter(named).into_values().collect()
 }
 
 /// Refuses a final state that is not finite: a value that is not finite anywhere reaches the end, while sums may hide it.

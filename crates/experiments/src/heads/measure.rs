@@ -6,7 +6,7 @@ use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use layerwise_sweep::{Plan, cost};
+use layerwise_sweep::Plan;
 
 fn plan(subject: &Subject<'_>) -> Result<Plan, ExperimentError> {
     let families = Kind::ALL.map(|kind| format!("{}(attn.head_out[l,h])", kind.name()));
@@ -27,8 +27,7 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
 /// # Errors
 /// As for [`announce`].
 pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
-    let tokens = Even::of(&subject.text).tokens();
-    Ok(cost::of_plan(subject.model, &plan(subject)?, tokens))
+    Ok(ablation::work(subject, &plan(subject)?))
 }
 
 /// Ablates every head, and fills the tables.

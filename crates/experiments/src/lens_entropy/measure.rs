@@ -134,6 +134,12 @@ impl Observation for Lenses {
     fn bytes(&self, config: &ModelConfig, seq: usize) -> usize {
         (config.layers + 1) * seq * (config.model * size_of::<f32>() + size_of::<f64>())
     }
+
+    /// Each lens multiplies each residual stream with the unembedding.
+    fn work(&self, config: &ModelConfig, tokens: usize) -> f64 {
+        let read = Lens::BOTH.len() * (config.layers + 1) * tokens;
+        read as f64 * config.vocab as f64 * config.model as f64
+    }
 }
 
 /// The residual streams of a sequence so far.

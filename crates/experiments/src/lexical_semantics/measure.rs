@@ -23,7 +23,7 @@ use crate::wic::data::{Pair, Pairs, PartOfSpeech};
 use layerwise_metrics::{
     Anisotropy, ClusteredMean, Resamples, correlation, cosine, mcnemar, threshold,
 };
-use layerwise_sweep::{Counted, MeasureId, WorkBytes};
+use layerwise_sweep::{Counted, MeasureId, WorkBytes, cost};
 use ndarray::{Array3, Array4, ArrayView1, s};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -288,14 +288,35 @@ fn chunk_bytes(subject: &Subject<'_>, longest: usize) -> WorkBytes {
     }
 }
 
+/// The most tokens that run, of the development and of the test pairs.
+fn tokens(
+    subject: &Subject<'_>,
+    reader: &Reader<'_>,
+    pairs: &Pairs,
+) -> Result<usize, ExperimentError> {
+    let dev = chunks(subject, reader, &pairs.dev, "development pairs")?;
+    let test = chunks(subject, reader, &pairs.test, "test pairs")?;
+    Ok(dev.iter().chain(test.iter()).map(Chunk::tokens).sum())
+}
+
+/// Multiply-adds of the runs.
+///
+/// # Errors
+/// As for [`announce`].
+pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+    let (Some(reader), Some(pairs)) = (reader(subject), subject.data.get::<Pairs>()) else {
+        return Ok(0.0);
+    };
+    let tokens = tokens(subject, &reader, pairs)?;
+    Ok(cost::of_plain(subject.model, tokens))
+}
+
 /// Describes the runs, in lines for the user.
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
     let (Some(reader), Some(pairs)) = (reader(subject), subject.data.get::<Pairs>()) else {
         return Ok(Vec::new());
     };
-    let dev = chunks(subject, &reader, &pairs.dev, "development pairs")?;
-    let test = chunks(subject, &reader, &pairs.test, "test pairs")?;
-    let tokens: usize = dev.iter().chain(test.iter()).map(Chunk::tokens).sum();
+    let tokens = tokens(subject, &reader, pairs)?;
     let [dev, test] = [&pairs.dev, &pairs.test].map(Vec::len);
     Ok(vec![format!(
         "lexical semantics: {dev} pairs for thresholds, {test} for testing ({}), {tokens} tokens at most",

@@ -91,6 +91,10 @@ impl Experiment for LexicalSemantics {
         measure::announce(subject)
     }
 
+    fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+        measure::work(subject)
+    }
+
     fn has_items(&self) -> bool {
         true
     }

@@ -8,7 +8,7 @@ use crate::core::models::relative_depth;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_metrics::ClusteredMean;
-use layerwise_sweep::{Plan, Sums, cost};
+use layerwise_sweep::{Plan, Sums};
 
 /// Tokens that a query sees, including itself.
 const WINDOWS: [usize; 6] = [1, 2, 4, 8, 16, 32];
@@ -36,8 +36,7 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
 /// # Errors
 /// As for [`announce`].
 pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
-    let tokens = Even::of(&subject.text).tokens();
-    Ok(cost::of_plan(subject.model, &plan(subject)?, tokens))
+    Ok(ablation::work(subject, &plan(subject)?))
 }
 
 /// Narrows the attention of every block, and fills the tables.

@@ -6,6 +6,7 @@ use crate::core::error::ExperimentError;
 use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
+use layerwise_sweep::Plan;
 use std::ops::Range;
 
 /// Random orders of the same blocks.
@@ -86,6 +87,20 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
     })
 }
 
+fn plan(subject: &Subject<'_>, painted: &[Painted]) -> Result<Plan, ExperimentError> {
+    let edits: Vec<String> = painted.iter().map(|own| own.edit.clone()).collect();
+    ablation::plan(subject, &edits)
+}
+
+/// Multiply-adds of the runs.
+///
+/// # Errors
+/// As for [`announce`].
+pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+    let painted = all(subject.model.config().layers);
+    Ok(ablation::work(subject, &plan(subject, &painted)?))
+}
+
 /// Runs every variant, and fills the table.
 ///
 /// # Errors
@@ -106,8 +121,7 @@ pub(super) fn measure(
             config.layers
         )]);
     }
-    let edits: Vec<String> = painted.iter().map(|own| own.edit.clone()).collect();
-    let run = ablation::run(subject, ablation::plan(subject, &edits)?, &even)?;
+    let run = ablation::run(subject, plan(subject, &painted)?, &even)?;
     let plain_loss = run.statistics[0].loss_nats.mean().unwrap_or(f64::NAN);
     let knowledge = (config.vocab as f64).ln() - plain_loss;
     for effect in run.effects()? {

@@ -24,6 +24,15 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
     Ok(plan(subject)?.map(told).into_iter().collect())
 }
 
+/// Multiply-adds of the runs.
+///
+/// # Errors
+/// As for [`announce`].
+pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+    let plan = plan(subject)?;
+    Ok(plan.map_or(0.0, |plan| ablation::work(subject, &plan)))
+}
+
 /// Exchanges each pair of blocks, and fills the table.
 ///
 /// # Errors

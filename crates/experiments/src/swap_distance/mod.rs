@@ -54,6 +54,10 @@ impl Experiment for SwapDistance {
         measure::announce(subject)
     }
 
+    fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+        measure::work(subject)
+    }
+
     fn has_items(&self) -> bool {
         true
     }

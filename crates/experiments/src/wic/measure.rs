@@ -22,7 +22,7 @@ use layerwise_corpus::Tokenizer;
 use layerwise_metrics::{
     Anisotropy, ClusteredMean, Standardizer, cosine, logistic_regression, threshold,
 };
-use layerwise_sweep::{Failure, Measure, MeasureId, Reached, WorkBytes};
+use layerwise_sweep::{Failure, Measure, MeasureId, Reached, WorkBytes, cost};
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewD, Axis};
 use std::collections::BTreeMap;
@@ -56,6 +56,52 @@ impl Split<'_> {
     }
 }
 
+/// The distinct inputs in the order in which they come up, and the splits: training, development, test.
+fn distinct<'a>(
+    subject: &Subject<'_>,
+    tokenizer: &Tokenizer,
+    pairs: &'a Pairs,
+) -> Result<(Vec<Input>, [Split<'a>; 3]), ExperimentError> {
+    let (bos, context) = (subject.text.bos, subject.model.config().context);
+    let mut known: BTreeMap<Input, usize> = BTreeMap::new();
+    let mut index = |occurrence: &Occurrence| -> Result<usize, ExperimentError> {
+        let input = Input::new(tokenizer, bos, occurrence, context)?;
+        let next = known.len();
+        Ok(*known.entry(input).or_insert(next))
+    };
+    let mut split = |pairs: &'a [Pair]| -> Result<Split<'a>, ExperimentError> {
+        let mut inputs = Vec::new();
+        for pair in pairs {
+            let [first, second] = &pair.occurrences;
+            inputs.push([index(first)?, index(second)?]);
+        }
+        Ok(Split { pairs, inputs })
+    };
+    let splits = [
+        split(&pairs.train)?,
+        split(&pairs.dev)?,
+        split(&pairs.test)?,
+    ];
+    let mut inputs = vec![None; known.len()];
+    for (input, index) in known {
+        inputs[index] = Some(input);
+    }
+    Ok((inputs.into_iter().flatten().collect(), splits))
+}
+
+/// Multiply-adds of the runs; the probes are not counted.
+///
+/// # Errors
+/// A text cannot be encoded.
+pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+    let (Some(tokenizer), Some(pairs)) = (subject.tokenizer, subject.data.get::<Pairs>()) else {
+        return Ok(0.0);
+    };
+    let (inputs, _) = distinct(subject, tokenizer, pairs)?;
+    let tokens = inputs.iter().map(|input| input.tokens.len()).sum();
+    Ok(cost::of_plain(subject.model, tokens))
+}
+
 /// Records the accuracy of both methods on every residual stream.
 ///
 /// # Errors
@@ -64,38 +110,11 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
     let (Some(tokenizer), Some(pairs)) = (subject.tokenizer, subject.data.get::<Pairs>()) else {
         return Ok(());
     };
-    let bos = subject.text.bos;
     let config = subject.model.config();
     let _inputs = subject
         .runs
         .hold("occurrences of words", inputs_bytes(pairs))?;
-    let mut known: BTreeMap<Input, usize> = BTreeMap::new();
-    let mut index = |pairs: &[Pair]| {
-        let mut indices = Vec::new();
-        for pair in pairs {
-            let [first, second] = &pair.occurrences;
-            let mut index = |occurrence: &Occurrence| -> Result<usize, ExperimentError> {
-                let input = Input::new(tokenizer, bos, occurrence, config.context)?;
-                let next = known.len();
-                Ok(*known.entry(input).or_insert(next))
-            };
-            indices.push([index(first)?, index(second)?]);
-        }
-        Ok::<_, ExperimentError>(indices)
-    };
-    let [train, dev, test] = [&pairs.train, &pairs.dev, &pairs.test].map(|pairs| {
-        Ok::<_, ExperimentError>(Split {
-            pairs,
-            inputs: index(pairs)?,
-        })
-    });
-    let (train, dev, test) = (train?, dev?, test?);
-    let mut inputs = vec![None; known.len()];
-    for (input, index) in known {
-        inputs[index] = Some(input);
-    }
-    let inputs: Vec<Input> = inputs.into_iter().flatten().collect();
-
+    let (inputs, [train, dev, test]) = distinct(subject, tokenizer, pairs)?;
     let state_bytes = inputs.len() * config.model * size_of::<f32>();
     let at_once = (MOST_STATES / state_bytes.max(1)).max(1);
     let all: Vec<usize> = (0..=config.layers).collect();

@@ -73,6 +73,10 @@ impl Experiment for Wic {
         Ok(told.collect())
     }
 
+    fn work(&self, subject: &Subject<'_>) -> Result<f64, ExperimentError> {
+        measure::work(subject)
+    }
+
     fn has_items(&self) -> bool {
         true
     }

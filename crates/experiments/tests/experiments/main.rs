@@ -3,3 +3,4 @@
 
 mod drawings;
 mod plain;
+mod work;

@@ -68,7 +68,7 @@ fn sequences() -> Vec<Vec<u32>> {
 }
 
 /// A text that nothing reads, since the sequences are given.
-fn no_text() -> (Corpus, Options) {
+pub(crate) fn no_text() -> (Corpus, Options) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ids.npy");
     let header = "{'descr': '<u4', 'fortran_order': False, 'shape': (1, 3), }";
