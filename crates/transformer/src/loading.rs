@@ -14,7 +14,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 impl Model {
     /// Opens a checkpoint folder in the Hugging Face layout and builds its model.
@@ -171,6 +171,10 @@ impl Model {
             checkpoint: Arc::clone(checkpoint),
             planned: Arc::clone(&planned),
             precision,
+            room: Arc::new(Mutex::new(Arena::with_capacity(bytes_of_block(
+                &planned.config,
+                precision,
+            )))),
         };
         let blocks = Blocks::Streamed(Arc::new(Streamed::new(Box::new(source))));
         Self::around(&tensors, blocks, &planned.notes)
@@ -290,6 +294,9 @@ struct Files {
     checkpoint: Arc<Checkpoint>,
     planned: Arc<Planned>,
     precision: Precision,
+    /// The room for one block's packed matrices, which blocks take in turn: a system takes longer to provide memory than to read
+    /// a block that it has in its page cache.
+    room: Arc<Mutex<Arena>>,
 }
 
 impl Source for Files {
@@ -301,9 +308,10 @@ impl Source for Files {
         let Planned {
             config, tensors, ..
         } = &*self.planned;
-        let bytes = bytes_of_block(config, self.precision);
+        lock(&self.room).restart();
+        let matrices = Matrices::Packing(Arc::clone(&self.room));
         let read = |tensor: &PlannedTensor| Ok(self.checkpoint.tensor(&tensor.name)?);
-        Tensors::new(&read, config, tensors, self.precision, bytes).block(index)
+        Tensors::of(&read, config, tensors, self.precision, matrices).block(index)
     }
 }
 
@@ -355,10 +363,14 @@ struct Tensors<'a> {
     planned: BTreeMap<(Role, Option<usize>, Option<usize>), &'a PlannedTensor>,
 }
 
+fn lock(room: &Mutex<Arena>) -> MutexGuard<'_, Arena> {
+    room.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The source of packed matrices.
 enum Matrices {
     /// They are packed here, into one allocation.
-    Packing(RefCell<Arena>),
+    Packing(Arc<Mutex<Arena>>),
     /// They were packed earlier, and are taken in order.
     Kept {
         path: PathBuf,
@@ -388,7 +400,7 @@ impl<'a> Tensors<'a> {
         precision: Precision,
         bytes: usize,
     ) -> Self {
-        let arena = RefCell::new(Arena::with_capacity(bytes));
+        let arena = Arc::new(Mutex::new(Arena::with_capacity(bytes)));
         Self::of(read, config, planned, precision, Matrices::Packing(arena))
     }
 
@@ -424,8 +436,8 @@ impl<'a> Tensors<'a> {
     ) -> Result<Arc<Packed>, TransformerError> {
         let packed = match &self.matrices {
             Matrices::Packing(arena) => {
-                let mut arena = arena.borrow_mut();
-                let mut packed = Packed::zeros_in(&mut arena, inputs, outputs, self.precision);
+                let mut packed =
+                    Packed::zeros_in(&mut lock(arena), inputs, outputs, self.precision);
                 fill(&mut packed)?;
                 packed
             }

@@ -35,6 +35,14 @@ impl Arena {
         }
     }
 
+    /// Makes the room of earlier matrices free again. If some of them are still in use, later ones get another allocation.
+    pub fn restart(&mut self) {
+        match Arc::get_mut(&mut self.region) {
+            Some(_) => self.used = 0,
+            None => *self = Self::with_capacity(self.region.layout.size()),
+        }
+    }
+
     /// Takes `length` rows of zeros.
     pub(super) fn rows<T: Format>(&mut self, length: usize) -> Rows<T> {
         let bytes = length * size_of::<PanelRow<T>>();
@@ -45,8 +53,9 @@ impl Arena {
         self.used += bytes;
         let start = start.cast::<PanelRow<T>>();
         for row in 0..length {
-            // SAFETY: the region has room for `length` rows from here on, this part has been given to nobody else, and parts are
-            // whole rows, one after another from an aligned start.
+            // SAFETY: the region has room for `length` rows from here on, this part belongs to nobody else (it is given out once,
+            // until `restart` finds that no rows hold the region), and parts are whole rows, one after another from an aligned
+            // start.
             unsafe { start.add(row).write(PanelRow([T::default(); _])) };
         }
         Rows {
@@ -242,6 +251,25 @@ mod tests {
                 assert_eq!(*part == parts[value], value != 2);
             }
         }
+    }
+
+    #[test]
+    fn room_is_used_again_once_nobody_holds_it() {
+        let mut arena = Arena::with_capacity(1 << 16);
+        let mut first = arena.rows(8);
+        fill(&mut first, 1.0);
+        let place = first.bytes().as_ptr();
+        arena.restart();
+        let mut second = arena.rows(8);
+        assert_ne!(second.bytes().as_ptr(), place);
+        fill(&mut second, 2.0);
+        assert!(first.iter().all(|row| row.0 == [1.0; _]));
+        let place = second.bytes().as_ptr();
+        drop(second);
+        arena.restart();
+        let third: Rows<f32> = arena.rows(8);
+        assert_eq!(third.bytes().as_ptr(), place);
+        assert!(third.iter().all(|row| row.0 == [0.0; _]));
     }
 
     /// Bytes with the alignment of rows.
