@@ -7,7 +7,7 @@
 )]
 
 use super::format::Pair;
-use super::panel::KR;
+use super::panel::{KR, NR};
 use super::portable::store_row;
 use super::tile::{RowPointer, Strides, Tile};
 use std::arch::asm;
@@ -15,7 +15,7 @@ use std::arch::x86_64::*;
 
 /// Calls `$kernel::<ROWS, …>($tile)` for the tile's number of rows.
 macro_rules! for_rows {
-    ($kernel:ident, [$($flag:ident),*], $tile:expr, $($rows:literal)*) => {
+    ($kernel:ident, [$($flag:tt),*], $tile:expr, $($rows:literal)*) => {
         for_rows!(@ [$(($rows))*] $kernel, [$($flag),*], $tile)
     };
     (@ [$(($rows:literal))*] $kernel:ident, $flags:tt, $tile:expr) => {
@@ -24,7 +24,7 @@ macro_rules! for_rows {
             _ => unreachable!("a tile has 1 to MR rows"),
         }
     };
-    (@call $kernel:ident, $rows:literal, [$($flag:ident),*], $tile:expr) => {
+    (@call $kernel:ident, $rows:literal, [$($flag:tt),*], $tile:expr) => {
         $kernel::<$rows, $($flag),*>($tile)
     };
 }
@@ -211,7 +211,7 @@ unsafe fn store<const ROWS: usize>(
     }
 }
 
-/// The AVX2 microkernel. Its 16 registers hold 6 × 16 sums, so a tile is computed in quarters.
+/// The AVX2 microkernel. Its 16 registers hold 6 × 16 or 3 × 32 sums, so a tile is computed in parts.
 ///
 /// # Safety
 /// As [`Microkernel::compute`](super::microkernel::Microkernel::compute).
@@ -221,53 +221,113 @@ pub(super) unsafe fn avx2<const PACKED: bool>(tile: Tile<'_, f32>) {
     for first in (0..tile.rows).step_by(6) {
         // SAFETY: `first` is a row of the tile, so the pointers stay within what the caller guarantees, and the part has only
         // rows of the tile.
-        unsafe {
-            let part = Tile {
+        let rows = unsafe {
+            Tile {
                 a: tile.a.add(first * row_stride),
                 rows: (tile.rows - first).min(6),
                 start: tile.start.map(|start| start.at_row(first)),
                 out: tile.out.at_row(first),
+                // The first rows prefetch the next panel.
+                lines: if first == 0 { tile.lines } else { 0 },
                 ..tile
+            }
+        };
+        if rows.rows <= 3 {
+            // Few rows wait for memory, which is read in order if a panel row is read at once.
+            // SAFETY: as above.
+            unsafe { for_rows!(avx2_rows, [PACKED, 0, 4], rows, 1 2 3) }
+            continue;
+        }
+        for half in (0..tile.columns).step_by(16) {
+            let part = Tile {
+                columns: (tile.columns - half).min(16),
+                start: rows.start.map(|start| start.at_column(half)),
+                out: rows.out.at_column(half),
+                // Each half prefetches its own lines.
+                lines: rows.lines / 2,
+                ..rows
             };
-            for_rows!(avx2_rows, [PACKED], part, 1 2 3 4 5 6)
+            // SAFETY: as above, and `half` is a column of the tile.
+            unsafe {
+                match half {
+                    0 => for_rows!(avx2_rows, [PACKED, 0, 2], part, 4 5 6),
+                    _ => for_rows!(avx2_rows, [PACKED, 16, 2], part, 4 5 6),
+                }
+            }
         }
     }
 }
 
+/// A part of a tile: `ROWS` rows, and the columns of the panel from `FROM` on that fit into `VECTORS` vectors.
+///
 /// # Safety
-/// As [`avx2`], and the tile has `ROWS` rows.
+/// As [`avx2`], and the tile has `ROWS` rows and at most `8 · VECTORS` columns.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn avx2_rows<const ROWS: usize, const PACKED: bool>(tile: Tile<'_, f32>) {
+unsafe fn avx2_rows<
+    const ROWS: usize,
+    const PACKED: bool,
+    const FROM: usize,
+    const VECTORS: usize,
+>(
+    tile: Tile<'_, f32>,
+) {
+    /// The most rows that wait for memory; the processor prefetches for them by itself.
+    const MEMORY_BOUND: usize = 4;
+    /// How far ahead B is prefetched into the L1 cache, in panel rows.
+    const AHEAD_IN_B: usize = 8;
     let strides = strides::<PACKED, _>(&tile);
-    for half in (0..tile.columns).step_by(16) {
-        let mut sums = [[_mm256_setzero_ps(); 2]; ROWS];
-        for (chunk, panel) in tile.panel.chunks(KR).enumerate() {
-            for (k, b) in panel.iter().enumerate() {
-                // SAFETY: a panel row is 32 floats, aligned to 64 bytes, and `half` is 0 or 16. A may be read at every row
-                // and term of the tile.
-                unsafe {
-                    let (a, b) = (
-                        tile.a.add(chunk * strides.chunk + k),
-                        b.0.as_ptr().add(half),
-                    );
-                    let (low, high) = (_mm256_load_ps(b), _mm256_load_ps(b.add(8)));
-                    for (row, sums) in sums.iter_mut().enumerate() {
-                        let x = _mm256_set1_ps(*a.add(row * strides.row));
-                        sums[0] = _mm256_fmadd_ps(x, low, sums[0]);
-                        sums[1] = _mm256_fmadd_ps(x, high, sums[1]);
+    let mut sums = [[_mm256_setzero_ps(); VECTORS]; ROWS];
+    for (chunk, panel) in tile.panel.chunks(KR).enumerate() {
+        if ROWS > MEMORY_BOUND {
+            let a_ahead = tile.a.wrapping_add((chunk + AHEAD) * strides.chunk);
+            for row in 0..ROWS {
+                _mm_prefetch::<_MM_HINT_T0>(a_ahead.wrapping_add(row * strides.row).cast());
+            }
+            let ahead = tile.ahead.wrapping_add(chunk * KR).cast::<f32>();
+            for line in 0..tile.lines {
+                _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(line * NR + FROM).cast());
+            }
+        }
+        for (k, b) in panel.iter().enumerate() {
+            // SAFETY: a panel row is 32 floats, aligned to 64 bytes. A may be read at every row and term of the tile.
+            unsafe {
+                let (a, b) = (
+                    tile.a.add(chunk * strides.chunk + k),
+                    b.0.as_ptr().add(FROM),
+                );
+                if ROWS > MEMORY_BOUND {
+                    _mm_prefetch::<_MM_HINT_T0>(b.wrapping_add(AHEAD_IN_B * NR).cast());
+                }
+                let mut own = [_mm256_setzero_ps(); VECTORS];
+                for (at, own) in own.iter_mut().enumerate() {
+                    *own = _mm256_load_ps(b.add(8 * at));
+                }
+                for (row, sums) in sums.iter_mut().enumerate() {
+                    let x = _mm256_set1_ps(*a.add(row * strides.row));
+                    for (sum, own) in sums.iter_mut().zip(own) {
+                        *sum = _mm256_fmadd_ps(x, own, *sum);
                     }
                 }
             }
         }
-        let columns = (tile.columns - half).min(16);
-        for (row, sums) in sums.into_iter().enumerate() {
-            let mut values = [0.0_f32; 16];
-            // SAFETY: the buffer has 16 floats; row `row` of either place has `columns` elements from `half` on.
-            unsafe {
-                _mm256_storeu_ps(values.as_mut_ptr(), sums[0]);
-                _mm256_storeu_ps(values.as_mut_ptr().add(8), sums[1]);
-                let start = tile.start.map(|start| start.at_column(half));
-                store_row(&values[..columns], start, tile.out.at_column(half), row);
+    }
+    for (row, sums) in sums.into_iter().enumerate() {
+        // SAFETY: row `row` of either place has as many elements as the tile has columns, and the buffer has NR.
+        unsafe {
+            if tile.columns == 8 * VECTORS {
+                for (at, mut sum) in sums.into_iter().enumerate() {
+                    if let Some(start) = tile.start {
+                        let start = start.at_row(row).at_column(8 * at).first;
+                        sum = _mm256_add_ps(_mm256_loadu_ps(start), sum);
+                    }
+                    _mm256_storeu_ps(tile.out.at_row(row).at_column(8 * at).first, sum);
+                }
+            } else {
+                let mut values = [0.0_f32; NR];
+                for (values, sum) in values.as_chunks_mut::<8>().0.iter_mut().zip(sums) {
+                    _mm256_storeu_ps(values.as_mut_ptr(), sum);
+                }
+                store_row(&values[..tile.columns], tile.start, tile.out, row);
             }
         }
     }
