@@ -14,7 +14,7 @@ pub(crate) const SWEEP: [&str; 8] = [
     "sweep", "drop(l)", "--model", "model", "--corpus", "ids.npy", "--out", "out.csv",
 ];
 
-const JOURNAL: &str = "out.csv.run/model.journal";
+pub(crate) const JOURNAL: &str = "out.csv.run/model.journal";
 
 /// A finished run without its table.
 fn finished(sandbox: &Sandbox) {
@@ -140,57 +140,6 @@ fn resumed(what: &'static str, make: impl Fn(&Sandbox) + 'static, says: &[&str])
     Case::refused((89, what), make, &[&[JOURNAL], says].concat()).exactly(&SWEEP)
 }
 
-/// A file of a run that is a link to a file elsewhere, which must stay unchanged (its length is compared), or a dangling link,
-/// whose target must stay absent.
-fn linked(what: &'static str, file: &'static str, is_there: bool) -> Case {
-    let make = move |sandbox: &Sandbox| {
-        let path = sandbox.path(file);
-        fs::create_dir(path.parent().unwrap()).unwrap();
-        if is_there {
-            sandbox.write("elsewhere.txt", b"what somebody else wrote");
-        }
-        symlink("../elsewhere.txt", path).unwrap();
-    };
-    Case::refused((89, what), make, &[file, "found a link"])
-}
-
-fn linked_journal(what: &'static str, is_there: bool, more: &[&'static str]) -> Case {
-    linked(what, JOURNAL, is_there).exactly(&[&SWEEP[..], more].concat())
-}
-
-/// The file of values for each token, while it is written.
-const PER_TOKEN: &str = "out.csv.run/per-token.partial";
-
-fn per_token(more: &[&'static str]) -> Vec<&'static str> {
-    [&SWEEP[..], &["--per-token", "tokens.safetensors"], more].concat()
-}
-
-/// The file of activations, while it is written.
-const ACTIVATIONS: &str = "a.safetensors.run/activations.partial";
-
-fn activations(more: &[&'static str]) -> Vec<&'static str> {
-    let fixed = [
-        "activations",
-        "--sites",
-        "resid.post",
-        "--model",
-        "model",
-        "--corpus",
-        "ids.npy",
-        "--out",
-        "a.safetensors",
-    ];
-    [&fixed, more].concat()
-}
-
-fn fifo(what: &'static str, file: &'static str) -> Case {
-    let make = move |sandbox: &Sandbox| {
-        fs::create_dir(sandbox.path(file).parent().unwrap()).unwrap();
-        make_fifo(sandbox, file);
-    };
-    Case::refused((89, what), make, &[file, "found a FIFO"])
-}
-
 /// Case 89, as far as files show it.
 pub(crate) fn resuming() -> Vec<Case> {
     let damaged = |what, line: usize, says: &str| {
@@ -262,38 +211,6 @@ pub(crate) fn resuming() -> Vec<Case> {
             |sandbox| fs::create_dir_all(sandbox.path(JOURNAL)).unwrap(),
             &["expected a file, found a folder"],
         ),
-        linked_journal("a link for the journal", true, &[]),
-        linked_journal("a link for the journal, with --fresh", true, &["--fresh"]),
-        linked_journal("a dangling link for the journal", false, &[]),
-        linked_journal(
-            "a dangling link for the journal, with --fresh",
-            false,
-            &["--fresh"],
-        ),
-        resumed(
-            "a FIFO for the journal",
-            |sandbox| {
-                fs::create_dir(sandbox.path("out.csv.run")).unwrap();
-                make_fifo(sandbox, JOURNAL);
-            },
-            &["expected a file, found a pipe, socket or device"],
-        ),
-        linked("a link for the values of tokens", PER_TOKEN, true).exactly(&per_token(&[])),
-        linked(
-            "a dangling link for the values of tokens, with --fresh",
-            PER_TOKEN,
-            false,
-        )
-        .exactly(&per_token(&["--fresh"])),
-        fifo("a FIFO for the values of tokens", PER_TOKEN).exactly(&per_token(&[])),
-        linked("a link for activations", ACTIVATIONS, true).exactly(&activations(&[])),
-        linked(
-            "a dangling link for activations, with --fresh",
-            ACTIVATIONS,
-            false,
-        )
-        .exactly(&activations(&["--fresh"])),
-        fifo("a FIFO for activations", ACTIVATIONS).exactly(&activations(&[])),
         Case::refused(
             (89, "a model file that has vanished since"),
             |sandbox| {
