@@ -104,13 +104,12 @@ pub fn activations(arguments: &Arguments) -> anyhow::Result<()> {
     output::make_folder(&folder)?;
     let partial = folder.join("activations.partial");
     let is_begun = !arguments.run.fresh && file.is_begun(&partial)?;
-    let target = file.begin(&partial, is_begun, sequences)?;
+    let journal = folder.join(format!("{}.journal", opened.name));
+    let target = file.begin(&partial, &journal, is_begun, sequences)?;
     let runner = opened
         .runner(&arguments.run)
         .fresh(!is_begun)
-        .journals(Journals::File(
-            folder.join(format!("{}.journal", opened.name)),
-        ));
+        .journals(Journals::File(journal));
     let target = file
         .record(target, &runner, subject, (&plan, &schedule), sequences)
         .with_context(|| opened.name.clone())?;

@@ -214,6 +214,12 @@ impl Attention {
         change(&mut self);
         self
     }
+
+    /// The first position that the query at a position attends to.
+    pub fn first_key(&self, query: usize) -> usize {
+        self.window
+            .map_or(0, |window| (query + 1).saturating_sub(window))
+    }
 }
 
 /// The norm of queries and keys, over the width of one head or of all.

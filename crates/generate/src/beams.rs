@@ -174,6 +174,14 @@ impl<'m, C: Constraint + Clone> BeamSearch<'m, C> {
         // The last token is chosen but never run.
         let room = self.model.config().context - self.prompt.len() + 1;
         let most = self.settings.max_tokens.min(room);
+        if most == 0 {
+            return Ok(vec![Hypothesis {
+                tokens: Vec::new(),
+                log_probabilities: Vec::new(),
+                score: 0.0,
+                end: End::Length,
+            }]);
+        }
         let mut search = Search {
             settings: &self.settings,
             prompt: &self.prompt,
@@ -189,7 +197,9 @@ impl<'m, C: Constraint + Clone> BeamSearch<'m, C> {
             sum: 0.0,
             constraint: self.constraint,
         }];
+        let mut tokens = 0;
         for length in 1..=most {
+            tokens = length - 1;
             let candidates = search.candidates(self.model, residual.view(), &running)?;
             running = search.go_on(candidates, running, length);
             if search.is_over(&running, length) {
@@ -203,7 +213,7 @@ impl<'m, C: Constraint + Clone> BeamSearch<'m, C> {
             residual = State::extend_all(&mut states)?;
         }
         match search.ended.is_empty() {
-            true => Err(GenerateError::DeadEnd { tokens: 0 }),
+            true => Err(GenerateError::DeadEnd { tokens }),
             false => Ok(search.ended),
         }
     }

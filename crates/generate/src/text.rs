@@ -4,8 +4,8 @@
 ///
 /// A token may be part of a character, and its text may depend on the token before it (for example, a space is dropped at the
 /// beginning of a text). So a few tokens are decoded together, and text is returned once it cannot change. (Some decoders turn
-/// whole characters that were spelt in bytes into U+FFFD once an invalid byte follows; characters that were already returned stay
-/// as they are.)
+/// whole characters that were spelt in bytes into U+FFFD, one for each byte, once an invalid byte follows; characters that were
+/// already returned stay as they are.)
 ///
 /// ```
 /// use layerwise_generate::TextStream;
@@ -103,8 +103,9 @@ impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
         // A prompt of token ids may end within a character, which then belongs to the following text.
         let whole = || all.strip_prefix(before.trim_end_matches('\u{FFFD}'));
         let text = all.strip_prefix(&before).or_else(whole);
+        let text = text.unwrap_or_else(|| after(&before, &all));
         let is_whole = !before.ends_with('\u{FFFD}');
-        Ok((text.unwrap_or_default().to_owned(), is_whole))
+        Ok((text.to_owned(), is_whole))
     }
 
     fn take(&mut self, text: &str, goes_on_whole: bool) {
@@ -136,6 +137,19 @@ impl<E, D: FnMut(&[u32]) -> Result<String, E>> TextStream<D> {
         let rest = self.held.split_off(from);
         std::mem::replace(&mut self.held, rest)
     }
+}
+
+/// The part of `all` after the characters of `before`, each of which is there as itself or as a U+FFFD for each of its bytes.
+fn after<'t>(before: &str, all: &'t str) -> &'t str {
+    before.chars().fold(all, |rest, told| {
+        let invalid = || {
+            let bytes = 0..told.len_utf8();
+            bytes.fold(rest, |rest, _| {
+                rest.strip_prefix('\u{FFFD}').unwrap_or(rest)
+            })
+        };
+        rest.strip_prefix(told).unwrap_or_else(invalid)
+    })
 }
 
 #[cfg(test)]
@@ -174,6 +188,42 @@ mod tests {
         let mut stream = TextStream::new(decode, Vec::new());
         let pieces: Vec<String> = (0..4).map(|id| stream.push(id).unwrap()).collect();
         assert_eq!(pieces, ["one", " two", "three", " four"]);
+    }
+
+    #[test]
+    fn text_goes_on_after_an_invalid_byte() {
+        // As with byte fallback: tokens from 256 on are letters, and neighbouring bytes are one text, or nothing but U+FFFD.
+        let decode = |ids: &[u32]| {
+            let runs = ids.chunk_by(|a, b| (*a < 256) == (*b < 256));
+            let texts = runs.map(|run| match run[0] {
+                256.. => run.iter().map(|id| char::from((*id - 256) as u8)).collect(),
+                _ => String::from_utf8(run.iter().map(|id| *id as u8).collect())
+                    .unwrap_or_else(|_| "\u{FFFD}".repeat(run.len())),
+            });
+            Ok::<_, ()>(texts.collect::<String>())
+        };
+        let check = |ids: &[u32], expected: &[&str]| {
+            let mut stream = TextStream::new(decode, Vec::new());
+            let mut pieces: Vec<String> = ids.iter().map(|id| stream.push(*id).unwrap()).collect();
+            pieces.push(stream.finish().unwrap());
+            assert_eq!(pieces, expected, "{ids:?}");
+        };
+        let letter = |letter: u8| 256 + u32::from(letter);
+        let (a, b) = (letter(b'a'), letter(b'b'));
+        check(&[0xc3, 0xa9, a], &["", "é", "a", ""]);
+        check(
+            &[0xc3, 0xa9, 0xff, a, b],
+            &["", "é", "", "\u{FFFD}a", "b", ""],
+        );
+        check(
+            &[a, 0xc3, 0xa9, 0xff, b],
+            &["a", "", "é", "", "\u{FFFD}b", ""],
+        );
+        check(&[0xc3, 0xa9, 0xff], &["", "é", "", "\u{FFFD}"]);
+        check(
+            &[0xff, 0xc3, 0xa9, a],
+            &["", "", "", "\u{FFFD}\u{FFFD}\u{FFFD}a", ""],
+        );
     }
 
     proptest! {

@@ -382,15 +382,16 @@ where
             let chosen = Generation::step_all(&mut going);
             let seconds = (self.seconds)() - started;
             for (at, choice) in places.into_iter().zip(chosen) {
-                match choice {
-                    Some(Ok(choice)) => writings[at].add(choice, seconds).map_err(of_text(at))?,
-                    Some(Err(error)) => {
-                        // Continuations after this one are dropped.
-                        failure = Some(failed(at, error));
-                        writings.truncate(at);
-                        break;
-                    }
-                    None => writings[at].finish().map_err(of_text(at))?,
+                let told = match choice {
+                    Some(Ok(choice)) => writings[at].add(choice, seconds).map_err(of_text(at)),
+                    Some(Err(error)) => Err(failed(at, error)),
+                    None => writings[at].finish().map_err(of_text(at)),
+                };
+                if let Err(error) = told {
+                    // Continuations after this one are dropped.
+                    failure = Some(error);
+                    writings.truncate(at);
+                    break;
                 }
             }
         }
@@ -567,5 +568,23 @@ mod tests {
         assert_eq!((failed.at, failed.is_of_way), (2, true));
         assert!(matches!(failed.error, GenerateError::ExitingBeams));
         assert_eq!(heard.ended, [0, 1]);
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_decoded_ends_none_before_it() {
+        let model = Model::random(ModelConfig::tiny(), 7);
+        let bad: &[u32] = &[2, 9, 4, 7, 6, 1];
+        let decode: Decode = |ids| match ids {
+            [2, 9, 4, 7, 6, 1, ..] => Err(GenerateError::ExitingBeams),
+            ids => Ok(ids.iter().map(|id| format!("{id};")).collect()),
+        };
+        let writer = Writer {
+            decode: Some(decode),
+            ..writer(&model)
+        };
+        let mut heard = Heard::default();
+        let failed = writer.write(&[&[0, 5, 3], bad], &mut heard).unwrap_err();
+        assert_eq!((failed.at, failed.is_of_way), (3, false));
+        assert_eq!(heard.ended, [0, 1, 2]);
     }
 }

@@ -41,7 +41,6 @@
 //! given the same output would both write to it.
 //! Give each process of a shared run its own [`Shard`] and its own journal, as the command line does. Then no two hosts write to
 //! one file, and the lock only guards against starting the same shard twice.
-//! write to one file, and the lock only guards against the same shard being started twice.
 //!
 //! A reader of another process's journal ([`Recorded::read`], [`Seen::look`]) takes a shared lock, or learns that a writer holds
 //! it. A writer waits for readers of its journal.

@@ -7,11 +7,17 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 /// The format of the lines. Journals from before the format was recorded have format 1.
 pub(crate) const FORMAT: u32 = 3;
+
+/// A line: JSON after its checksum.
+pub(crate) fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let json = serde_json::to_string(value)?;
+    Ok(format!("{} {json}\n", checksum(json.as_bytes())).into_bytes())
+}
 
 /// The part of the first line that says whether the rest can be read.
 #[derive(Deserialize)]
@@ -59,7 +65,7 @@ pub(crate) struct Found<T> {
 pub(crate) struct Lines<'a> {
     path: &'a Path,
     reader: BufReader<&'a File>,
-    /// The line read last, without its newline.
+    /// The line read last, without its newline, or what there is of an incomplete one.
     line: Vec<u8>,
     /// Its number, from 1.
     at: usize,
@@ -97,9 +103,15 @@ impl<'a> Lines<'a> {
             }
             last => {
                 self.torn = last.is_some();
+                self.line.extend(last);
                 Ok(false)
             }
         }
+    }
+
+    /// What there is of an incomplete last line, after the complete ones.
+    pub(crate) fn incomplete(&self) -> &[u8] {
+        &self.line
     }
 
     /// The first line; `None` if there is none.
@@ -187,5 +199,40 @@ impl<'a> Lines<'a> {
             path: self.path.to_owned(),
             line: self.at,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Journal, JournalError, RunDescription, RunKey};
+    use std::fs;
+
+    #[test]
+    fn a_first_line_that_is_incomplete_must_be_of_this_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let open = |key: &str, fresh| {
+            let key = RunKey::of([key.as_bytes()]);
+            let run = RunDescription::new(key, "tiny".to_owned(), 3, ());
+            Journal::<bool>::open(&path, &run, fresh, |_, _| true)
+        };
+        drop(open("a", false).unwrap());
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            assert_eq!(open("a", false).unwrap().was_torn(), cut > 0);
+            assert_eq!(fs::read(&path).unwrap(), whole);
+        }
+        let other = &whole[..whole.len() - 1];
+        for bytes in [b"{\"layers\": 12}".as_slice(), b"7", other] {
+            fs::write(&path, bytes).unwrap();
+            let error = open("b", false).unwrap_err();
+            assert!(
+                matches!(error, JournalError::Damaged { line: 1, .. }),
+                "{error}"
+            );
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+        }
+        drop(open("b", true).unwrap());
     }
 }

@@ -4,8 +4,7 @@
 
 use crate::description::RunDescription;
 use crate::error::JournalError;
-use crate::key::checksum;
-use crate::lines::{FORMAT, Found, Lines, Part, PartLine, Unit};
+use crate::lines::{FORMAT, Found, Lines, Part, PartLine, Unit, line};
 use crate::recorded::{Recorded, locked};
 use layerwise_files::open_to_append;
 use serde::Serialize;
@@ -68,7 +67,8 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
     /// Opens the journal at `path` or creates it, with the folders above it, and locks it against other processes.
     ///
     /// With `fresh`, the contents of an existing journal are discarded.
-    /// A last line that a crash left incomplete is dropped; [`Journal::was_torn`] reports it.
+    /// A last line that a crash left incomplete is dropped; [`Journal::was_torn`] reports it. If it is the first line too, it
+    /// must be the beginning of the one that this run writes, since any other file could be meant.
     /// `fits` says whether a result has the form that this run gives it: that of a whole unit, or of the given parts of one. A
     /// result that does not fit is damage.
     ///
@@ -98,7 +98,17 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }
         let mut lines = Lines::new(path, &file);
         let found = lines.description::<D>()?;
+        let header = Header {
+            format: FORMAT,
+            run: description,
+        };
         let Found { finished, parts } = match &found {
+            None if !line(&header).map_err(io)?.starts_with(lines.incomplete()) => {
+                return Err(JournalError::Damaged {
+                    path: path.to_owned(),
+                    line: 1,
+                });
+            }
             None => Found {
                 finished: BTreeMap::new(),
                 parts: BTreeMap::new(),
@@ -120,10 +130,7 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         };
         journal.end_at(journal.length).map_err(io)?;
         if found.is_none() {
-            journal.append([Header {
-                format: FORMAT,
-                run: description,
-            }])?;
+            journal.append([header])?;
         }
         Ok(journal)
     }
@@ -187,11 +194,10 @@ impl<T: Serialize + DeserializeOwned> Journal<T> {
         }
         let mut length = self.length;
         // Only one line at a time is in memory.
-        let mut write = |line| {
-            let json = serde_json::to_string(&line)?;
-            let line = format!("{} {json}\n", checksum(json.as_bytes()));
+        let mut write = |value| {
+            let line = line(&value)?;
             length += line.len() as u64;
-            self.file.write_all(line.as_bytes())
+            self.file.write_all(&line)
         };
         let written = lines.into_iter().try_for_each(&mut write);
         match written.and_then(|()| self.file.sync_data()) {
@@ -271,7 +277,7 @@ fn check_same<D: PartialEq>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::RunKey;
+    use crate::key::{RunKey, checksum};
     use layerwise_files::Links;
     use proptest::prelude::{any as arbitrary, proptest};
     use std::fmt::Debug;

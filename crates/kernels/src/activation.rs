@@ -27,10 +27,10 @@ vectorized! {
         }
     }
 
-    /// x ← max(x, 0).
+    /// x ← max(x, 0); NaN stays.
     pub fn relu(values: &mut [f32]) {
         for x in values {
-            *x = x.max(0.0);
+            *x = if *x <= 0.0 { 0.0 } else { *x };
         }
     }
 
@@ -116,6 +116,19 @@ mod tests {
         });
         check("silu", silu, |x| x / (1.0 + (-x).exp()));
         check("relu", relu, |x| x.max(0.0));
+    }
+
+    #[test]
+    fn activations_keep_what_is_not_a_number() {
+        let check = |name: &str, f: &dyn Fn(&mut [f32])| {
+            let mut values = [1.0, f32::NAN, -1.0];
+            f(&mut values);
+            assert_eq!(values.map(f32::is_nan), [false, true, false], "{name}");
+        };
+        check("gelu_tanh", &|values| gelu_tanh(values));
+        check("gelu", &|values| gelu(values));
+        check("silu", &|values| silu(values));
+        check("relu", &|values| relu(values));
     }
 
     #[test]

@@ -112,6 +112,11 @@ pub fn tensors(
         if matches!(site, Site::AttnPattern | Site::FinalNorm | Site::Logits) {
             return Err(RecordingError::NoRows { site });
         }
+        if !site.in_block() && selection.chosen_units().is_some() {
+            return Err(RecordingError::Units {
+                selection: selection.clone(),
+            });
+        }
         if selection.chosen_positions().is_some() {
             return Err(RecordingError::Positions {
                 selection: selection.clone(),
@@ -187,7 +192,7 @@ impl Activations {
     ) -> Result<Self, RecordingError> {
         let offsets = first_rows(sequences);
         let tokens = offsets[offsets.len() - 1];
-        let metadata = json!({"edit": edit, "model": subject.name, "precision": subject.model.precision().name()});
+        let metadata = json!({"edit": edit});
         let entries = tensors.iter().map(|tensor| Entry {
             name: tensor.name.clone(),
             dtype: match dtype {
@@ -198,7 +203,7 @@ impl Activations {
             bytes: tensor.row_bytes(dtype) * tokens as u64,
         });
         Ok(Self {
-            layout: Layout::new(&metadata, sequences, entries)?,
+            layout: Layout::new(metadata, subject, sequences, entries)?,
             tensors,
             dtype,
             offsets,
@@ -223,17 +228,19 @@ impl Activations {
         self.layout.is_begun(partial)
     }
 
-    /// Creates the file with its tokens and zeros elsewhere, or opens it as an earlier run left it.
+    /// Creates the file with its tokens and zeros elsewhere, and empties the journal of its rows, or opens it as an earlier run
+    /// left it.
     ///
     /// # Errors
-    /// The file cannot be written, or another run is writing it.
+    /// The file or the journal cannot be written, or another run is writing it.
     pub fn begin(
         &self,
         partial: &Path,
+        journal: &Path,
         is_begun: bool,
         sequences: &[Vec<u32>],
     ) -> Result<File, RecordingError> {
-        self.layout.begin(partial, is_begun, sequences)
+        self.layout.begin(partial, journal, is_begun, sequences)
     }
 
     /// Runs a model on all sequences under a schedule, with the sources of `plan`. Writes the rows that the runner's journal does

@@ -1,5 +1,6 @@
 //! Why a recording cannot be made.
 
+use layerwise_files::FileError;
 use layerwise_schedule::{Selection, Site};
 use layerwise_sweep::SweepError;
 use std::io;
@@ -25,6 +26,12 @@ pub enum RecordingError {
         /// What was chosen.
         selection: Selection,
     },
+    /// The selection is restricted to some units of a site that is in no block.
+    #[error("`{selection}`: choose all units of a site that is in no block")]
+    Units {
+        /// What was chosen.
+        selection: Selection,
+    },
     /// The schedule does not run a selected block.
     #[error("`{selection}`: block {block} does not run under this edit")]
     NotRun {
@@ -44,14 +51,9 @@ pub enum RecordingError {
         /// What the system says.
         source: io::Error,
     },
-    /// A file cannot be read.
-    #[error("{}: cannot be read", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    /// A file cannot be opened or read, or is a link or not a regular file.
+    #[error("{0}")]
+    File(#[from] FileError),
     /// A file cannot be written.
     #[error("{}: cannot be written", path.display())]
     Unwritable {
@@ -60,17 +62,9 @@ pub enum RecordingError {
         /// What the system says.
         source: io::Error,
     },
-    /// A finished file cannot be reopened for writing.
-    #[error("{}: cannot be reopened for writing", path.display())]
-    NotTakenUp {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The journal records values that are missing.
+    /// The journal records a run whose values are missing, or another run.
     #[error(
-        "{}: records an earlier run, but its values for each token are not in {}",
+        "{}: records an earlier run, but neither its folder nor {} holds the values of this run for each token",
         journal.display(),
         path.display()
     )]

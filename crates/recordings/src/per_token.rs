@@ -31,8 +31,17 @@ pub struct PerToken {
     layout: Layout,
     /// The first row of each sequence, and finally the number of rows.
     offsets: Vec<usize>,
+    /// The location of the file while values are added.
     partial: PathBuf,
-    written: Mutex<File>,
+    written: Mutex<Written>,
+}
+
+/// The open file.
+#[derive(Debug)]
+struct Written {
+    file: File,
+    /// A finished file stays at its place until values are added, since a run may still be refused.
+    path: PathBuf,
 }
 
 /// The location of a run's file.
@@ -79,36 +88,37 @@ impl PerToken {
         let edits: Vec<&str> = labels.iter().map(|label| label.edit.as_str()).collect();
         let metadata = json!({
             "layerwise": env!("CARGO_PKG_VERSION"),
-            "model": subject.name,
-            "precision": subject.model.precision().name(),
             "schedules": serde_json::to_string(&edits)?,
         });
-        let layout = Layout::new(&metadata, sequences, numbers.chain(whole))?;
+        let layout = Layout::new(metadata, subject, sequences, numbers.chain(whole))?;
         let partial = folder.join("per-token.partial");
         fs::create_dir_all(folder).map_err(|source| RecordingError::Folder {
             path: folder.to_owned(),
             source,
         })?;
-        let mut is_begun = !fresh && layout.is_begun(&partial)?;
-        if !is_begun && !fresh && layout.is_begun(path)? {
-            move_file(path, &partial).map_err(|source| RecordingError::NotTakenUp {
+        let is_begun = !fresh && layout.is_begun(&partial)?;
+        // Without a journal, a run writes all values again.
+        let written = if is_begun || fresh || !journal.exists() {
+            Written {
+                file: layout.begin(&partial, journal, is_begun, sequences)?,
+                path: partial.clone(),
+            }
+        } else if layout.is_begun(path)? {
+            Written {
+                file: layerwise_files::open_to_append(path)?,
                 path: path.to_owned(),
-                source,
-            })?;
-            is_begun = true;
-        }
-        if !is_begun && !fresh && journal.exists() {
+            }
+        } else {
             return Err(RecordingError::Unkept {
                 journal: journal.to_owned(),
                 path: path.to_owned(),
             });
-        }
-        let file = layout.begin(&partial, is_begun, sequences)?;
+        };
         Ok(Self {
             layout,
             offsets,
             partial,
-            written: Mutex::new(file),
+            written: Mutex::new(written),
         })
     }
 
@@ -122,16 +132,30 @@ impl PerToken {
     /// # Errors
     /// The file cannot be moved or written.
     pub fn finish(&self, path: &Path) -> Result<(), RecordingError> {
-        let finished = self.written().sync_all();
-        let finished = finished.and_then(|()| move_file(&self.partial, path));
+        let written = self.written();
+        let finished = written.file.sync_all();
+        let finished = finished.and_then(|()| move_file(&written.path, path));
         finished.map_err(|source| RecordingError::Unwritable {
             path: path.to_owned(),
             source,
         })
     }
 
-    fn written(&self) -> MutexGuard<'_, File> {
+    fn written(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file, moved from its place to the run's folder if values are still to be added.
+    fn to_write(&self) -> io::Result<MutexGuard<'_, Written>> {
+        let mut written = self.written();
+        if written.path != self.partial {
+            move_file(&written.path, &self.partial)?;
+            written.path.clone_from(&self.partial);
+            // The file may have been copied.
+            let file = layerwise_files::open_to_append(&self.partial);
+            written.file = file.map_err(io::Error::other)?;
+        }
+        Ok(written)
     }
 
     fn tokens(&self) -> usize {
@@ -148,8 +172,8 @@ impl PerToken {
         let mut bytes = vec![0; VALUE as usize * self.tokens()];
         let mut written = self.written();
         let place = self.place(tensor, schedule, 0);
-        written.seek(SeekFrom::Start(place))?;
-        written.read_exact(&mut bytes)?;
+        written.file.seek(SeekFrom::Start(place))?;
+        written.file.read_exact(&mut bytes)?;
         let (values, _) = bytes.as_chunks::<{ VALUE as usize }>();
         let whole = tensor >= NUMBERS.len();
         let value = |bytes: &[u8; 4]| match (whole, i32::from_le_bytes(*bytes)) {
@@ -349,19 +373,19 @@ impl Positions for PerToken {
             whole(|own| own.rank),
             whole(|own| Some(own.top1)),
         ];
-        let mut written = self.written();
+        let mut written = self.to_write()?;
         for schedule in schedules {
             for (tensor, bytes) in tensors.iter().enumerate() {
                 let place = self.place(tensor, *schedule, first);
-                written.seek(SeekFrom::Start(place))?;
-                written.write_all(bytes)?;
+                written.file.seek(SeekFrom::Start(place))?;
+                written.file.write_all(bytes)?;
             }
         }
         Ok(())
     }
 
     fn settle(&self) -> io::Result<()> {
-        self.written().sync_data()
+        self.written().file.sync_data()
     }
 }
 

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use layerwise_recordings::{Activations, PerToken, Place, occurrences, tensors};
+use layerwise_recordings::{Activations, PerToken, Place, RecordingError, occurrences, tensors};
 use layerwise_schedule::{Selection, Site};
-use layerwise_sweep::{Divergence, Plan, Runner, Subject, collect};
+use layerwise_sweep::{Divergence, Plan, Positions, Runner, Subject, collect};
 use layerwise_transformer::{Model, ModelConfig, Precision, Recording};
 use layerwise_weights::TensorFile;
 use std::path::Path;
@@ -36,7 +36,8 @@ fn rows_are_those_of_the_sequences_one_after_another() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("activations.safetensors");
     assert!(!file.is_begun(&path).unwrap());
-    let target = file.begin(&path, false, &sequences).unwrap();
+    let journal = folder.path().join("model.journal");
+    let target = file.begin(&path, &journal, false, &sequences).unwrap();
     let runner = Runner::new();
     let recorded = file.record(target, &runner, subject, (&plan, &schedule), &sequences);
     drop(recorded.unwrap());
@@ -122,4 +123,66 @@ fn values_of_tokens_have_the_means_of_the_sweep() {
         "{table}"
     );
     assert_ne!(counts[0], counts[1]);
+}
+
+#[test]
+fn a_finished_file_stays_at_its_place_until_values_are_added() {
+    let model = Model::random(ModelConfig::tiny(), 3);
+    let (subject, sequences) = (Subject::from(&model), sequences());
+    let plan = Plan::new(model.stack(), &["drop(l)".parse().unwrap()], 64).unwrap();
+    let labels = plan.labels();
+    let folder = tempfile::tempdir().unwrap();
+    let [path, run, journal, partial] = [
+        "tokens.safetensors",
+        "run",
+        "run/model.journal",
+        "run/per-token.partial",
+    ]
+    .map(|name| folder.path().join(name));
+    let begin = |sequences: &[Vec<u32>]| {
+        let place = Place {
+            path: &path,
+            folder: &run,
+            journal: &journal,
+            fresh: false,
+        };
+        PerToken::begin(place, &subject, &labels, sequences)
+    };
+    begin(&sequences).unwrap().finish(&path).unwrap();
+    std::fs::write(&journal, "rows").unwrap();
+    let first = std::fs::read(&path).unwrap();
+
+    // A run that is refused has added nothing.
+    drop(begin(&sequences).unwrap());
+    let mut others = sequences.clone();
+    others[0][0] += 1;
+    let error = begin(&others).unwrap_err();
+    assert!(matches!(error, RecordingError::Unkept { .. }), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), first);
+    assert!(!partial.exists());
+    assert_eq!(std::fs::read(&journal).unwrap(), b"rows");
+
+    let file = begin(&sequences).unwrap();
+    file.take(0, &[1], &[]).unwrap();
+    assert!(!path.exists() && partial.exists());
+    file.finish(&path).unwrap();
+    assert!(path.exists() && !partial.exists());
+    let kl = read::<f32>(&path, "kl_nats");
+    let tokens: usize = sequences.iter().map(Vec::len).sum();
+    assert!(kl[tokens].is_nan() && kl[0] == 0.0);
+    // Nothing is missing, so nothing is added.
+    begin(&sequences).unwrap().finish(&path).unwrap();
+    assert_eq!(read::<i64>(&path, "sequence_offsets"), [0, 3, 8]);
+}
+
+#[test]
+fn units_of_a_site_in_no_block_are_refused() {
+    let model = Model::random(ModelConfig::tiny(), 3);
+    let plan = Plan::plain(model.stack()).unwrap();
+    let counts = occurrences(&model, &plan, &model.plain(), &[1, 2]).unwrap();
+    let embed = Selection::of(Site::Embed);
+    let all = tensors(model.config(), &counts, std::slice::from_ref(&embed));
+    assert_eq!(all.unwrap().len(), 1);
+    let error = tensors(model.config(), &counts, &[embed.units(0..2)]).unwrap_err();
+    assert!(matches!(error, RecordingError::Units { .. }), "{error}");
 }

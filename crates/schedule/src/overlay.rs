@@ -125,10 +125,15 @@ impl Overlay {
     }
 
     /// Checks that a sequence of `len` positions has every position named, and that every query attends to at least one key.
+    /// `first_key` returns the first key that the model itself lets a query of a block attend to.
     ///
     /// # Errors
     /// [`ScheduleError::PositionOutOfRange`], [`ScheduleError::EmptyPositions`] and [`ScheduleError::NoKeyLeft`].
-    pub fn check_positions(&self, len: usize) -> Result<(), ScheduleError> {
+    pub fn check_positions(
+        &self,
+        len: usize,
+        first_key: impl Fn(usize, usize) -> usize,
+    ) -> Result<(), ScheduleError> {
         for (block, site, changed) in self.sites() {
             for own in changed {
                 for change in &own.changes {
@@ -170,7 +175,7 @@ impl Overlay {
                                 })
                         };
                         // A query that attends to itself is the common case.
-                        if !(0..=query).rev().any(seen) {
+                        if !(first_key(block, query)..=query).rev().any(seen) {
                             return Err(ScheduleError::NoKeyLeft {
                                 edit: text_of_mask(block, mask),
                                 head,

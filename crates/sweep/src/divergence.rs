@@ -462,7 +462,35 @@ impl Measure for Divergence {
     }
 
     fn observations(&self, _: &Vec<u32>, sums: &Sums, statistic: &str) -> (f64, u64) {
-        let statistic = statistic.parse::<Statistic>();
-        statistic.map_or((0.0, 0), |statistic| sums.observations(statistic))
+        let mut known = Statistic::ALL.iter().chain(Statistic::BOTH_WAYS);
+        let found = known.find(|own| own.to_string() == statistic);
+        found.map_or((0.0, 0), |own| sums.observations(*own))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sums::BothWays;
+
+    #[test]
+    fn every_statistic_that_is_offered_has_observations() {
+        let sums = Sums {
+            positions: 2,
+            loss_positions: 1,
+            both_ways: Some(BothWays::default()),
+            ..Sums::default()
+        };
+        let check = |measure: Divergence, known: usize| {
+            let names = measure.statistics();
+            assert_eq!(names.len(), known);
+            for name in names {
+                let (_, count) = measure.observations(&vec![], &sums, name);
+                assert!(count > 0, "{name}");
+            }
+        };
+        check(Divergence::new(), Statistic::ALL.len());
+        let all = Statistic::ALL.len() + Statistic::BOTH_WAYS.len();
+        check(Divergence::new().both_ways(), all);
     }
 }

@@ -6,7 +6,7 @@ mod streaming;
 mod unit;
 
 use crate::error::SweepError;
-use crate::fitting::{self, path_lengths};
+use crate::fitting;
 use crate::grouping::{Together, Watching, groups, most_rows};
 use crate::measure::{Failure, Measure, Reached};
 use crate::plan::Plan;
@@ -648,7 +648,7 @@ where
                 .map(|item| item.rows.clone())
         };
         let origin = |schedule: &Schedule| {
-            let longest = path_lengths(reached.batch).into_iter().max()?;
+            let longest = reached.batch.path_lengths().pop_last()?;
             let values = group.values.get()?.of_rows(rows()?, longest);
             // The tokens and the schedule fit, because they have run before.
             NotFinite::first(reached.model, reached.batch, (schedule, &values)).ok()?

@@ -4,14 +4,14 @@ use crate::error::SweepError;
 use crate::measure::Measure;
 use crate::plan::Plan;
 use layerwise_schedule::Source;
-use layerwise_transformer::{Batch, Model, TransformerError};
+use layerwise_transformer::{Model, TransformerError};
 use std::collections::BTreeSet;
 
 /// Checks that every edit of a plan fits the items, and that the values that it takes are present. A [`Runner`](crate::Runner)
 /// checks this before it runs anything.
 ///
 /// # Errors
-/// An item lacks a position, values are missing or have the wrong shape, or items lack a donor.
+/// An item lacks a position, values are missing or have the wrong shape, or items lack a donor or a partner.
 pub fn check<'i, M: Measure>(
     model: &Model,
     plan: &Plan,
@@ -25,10 +25,11 @@ where
         return Ok(());
     }
     let mut lengths = BTreeSet::new();
-    let (mut has_donors, mut shares) = (true, false);
+    let (mut has_donors, mut shares, mut count) = (true, false, 0);
     for item in items {
+        count += 1;
         let batch = measure.batch(item);
-        lengths.extend(path_lengths(&batch));
+        lengths.extend(batch.path_lengths());
         shares |= !batch.is_of_sequences();
         has_donors &= measure.donor(item).is_some();
     }
@@ -49,7 +50,9 @@ where
             });
         }
         for &len in &lengths {
-            let fits = schedule.overlay().check_positions(len);
+            let fits = schedule.overlay().check_positions(len, |block, query| {
+                model.config().attention.of(block).first_key(query)
+            });
             fits.map_err(|source| SweepError::Schedule {
                 edit: edit(),
                 source: Box::new(source),
@@ -63,7 +66,7 @@ where
         let takes = |source| schedule.overlay().taken_from(source).next().is_some();
         for (source, is_there) in [
             (Source::Donor, has_donors),
-            (Source::Resample, !sources.partners.is_empty()),
+            (Source::Resample, sources.partners.len() >= count.max(1)),
         ] {
             if takes(source) && !is_there {
                 return Err(SweepError::NoSource {
@@ -74,10 +77,4 @@ where
         }
     }
     Ok(())
-}
-
-/// The lengths of a batch's paths, in tokens.
-pub(crate) fn path_lengths(batch: &Batch) -> Vec<usize> {
-    let segments = 0..batch.segments();
-    segments.map(|at| batch.path_to(at).len()).collect()
 }

@@ -13,7 +13,8 @@ use std::ops::Range;
 pub struct Continuation {
     /// Context and continuation without its last token.
     pub tokens: Vec<u32>,
-    /// The continuation's tokens; the first is predicted at position `tokens.len() − targets.len()`.
+    /// The continuation's tokens, at most as many as `tokens`; the first is predicted at position
+    /// `tokens.len() − targets.len()`.
     pub targets: Vec<u32>,
 }
 
@@ -75,7 +76,7 @@ impl Question {
         self.add(&mut batch, None, 0, 0..ends.len(), &mut ends);
         let rows = self.continuations.iter().zip(ends).map(|(own, end)| {
             let path = end.map_or_else(Vec::new, |end| batch.path_to(end));
-            path[path.len() - own.targets.len()..].to_vec()
+            path[path.len().saturating_sub(own.targets.len())..].to_vec()
         });
         let rows = rows.collect();
         (batch, rows)
@@ -157,6 +158,15 @@ impl LogLikelihood {
         &self,
         reached: &[Reached<'_, Question>],
     ) -> Result<Vec<Vec<Likelihood>>, (usize, Failure)> {
+        for (at, reached) in reached.iter().enumerate() {
+            let mut continuations = reached.item.continuations.iter();
+            if let Some(own) = continuations.find(|own| own.targets.len() > own.tokens.len()) {
+                let (tokens, targets) = (own.tokens.len(), own.targets.len());
+                let told =
+                    format!("a continuation has {targets} targets, but only {tokens} tokens");
+                return Err((at, Failure::other(told)));
+            }
+        }
         // Row and target of every token of every continuation, question after question.
         let asked: Vec<(usize, usize, u32)> = reached
             .iter()

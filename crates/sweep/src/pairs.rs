@@ -350,6 +350,9 @@ impl PairStatistics {
     /// Combines the sums of pairs, for each schedule.
     ///
     /// `pairs` holds, in the order of the pairs, the sums of every schedule, the plain one's first.
+    ///
+    /// # Panics
+    /// If a pair does not have one sum for each schedule, or has none.
     pub fn collect<'a>(
         schedules: usize,
         pairs: impl IntoIterator<Item = &'a [PairSums]>,

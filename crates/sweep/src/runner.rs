@@ -520,8 +520,8 @@ impl<'a> Runner<'a> {
         measure: &M,
         items: &[M::Item],
     ) -> Result<Measured<M::Sums>, SweepError> {
-        let mut run = self.prepare(subject.into(), plan, measure, items)?;
-        run.share = (0..items.len()).collect();
+        let all = self.clone().all_items();
+        let run = all.prepare(subject.into(), plan, measure, items)?;
         run.carry_out(BTreeMap::new(), false)
     }
 

@@ -208,6 +208,9 @@ impl Statistics {
 /// Combines the sums of sequences into one [`Statistics`] for each schedule.
 ///
 /// `sequences` holds, in corpus order, the sums of every schedule.
+///
+/// # Panics
+/// If a sequence does not have one sum for each schedule.
 pub fn collect<'a>(
     schedules: usize,
     sequences: impl IntoIterator<Item = &'a [Sums]>,

@@ -187,7 +187,7 @@ impl Batch {
     }
 
     /// The distinct lengths of the paths that no other path continues.
-    pub(crate) fn path_lengths(&self) -> std::collections::BTreeSet<usize> {
+    pub fn path_lengths(&self) -> std::collections::BTreeSet<usize> {
         let is_leaf = |at: usize| self.segments.iter().all(|other| other.parent != Some(at));
         let leaves = (0..self.segments.len()).filter(|at| is_leaf(*at));
         leaves.map(|at| self.segments[at].end()).collect()
@@ -228,14 +228,8 @@ impl Batch {
         let rotaries = config.attention.kinds().iter();
         let limits = rotaries.filter_map(|kind| kind.rotary.as_ref()?.changes_beyond());
         for limit in limits {
-            let mut ends: Vec<usize> = self.segments.iter().map(Segment::end).collect();
-            for segment in &self.segments {
-                if let Some(parent) = segment.parent {
-                    // Only whole paths count.
-                    ends[parent] = segment.end();
-                }
-            }
-            let (short, long) = (ends.iter().min(), ends.iter().max());
+            let lengths = self.path_lengths();
+            let (short, long) = (lengths.first(), lengths.last());
             if let (Some(&short), Some(&long)) = (short, long)
                 && short <= limit
                 && limit < long

@@ -33,7 +33,9 @@ pub struct Workspace {
     seq: usize,
     /// The batch's segments, depth first.
     segments: Vec<Segment>,
-    /// For each kind of attention, from the lowest position of a row to the end of the longest path.
+    /// The positions of rows, ascending, each once.
+    positions: Vec<usize>,
+    /// For each kind of attention, the rotations of `positions`.
     rotations: Vec<Option<Rotations>>,
     /// ALiBi biases for the longest path, \[heads, path\].
     biases: Option<Array2<f32>>,
@@ -66,8 +68,10 @@ impl Workspace {
         let c = &model.config;
         let (seq, segments) = (batch.rows(), batch.depth_first());
         let path = segments.iter().map(Segment::end).max().unwrap_or(0);
-        let first = segments.iter().map(|segment| segment.position).min();
-        let positions = first.unwrap_or(0)..path;
+        let mut positions = Vec::with_capacity(seq);
+        positions.extend(batch.positions());
+        positions.sort_unstable();
+        positions.dedup();
         let queries = segments.iter().map(|segment| segment.len).max();
         let queries = Attending::most_rows(queries.unwrap_or(0), c.heads / c.kv_heads);
         let zeros = |width| {
@@ -78,16 +82,17 @@ impl Workspace {
             seq,
             biases: c
                 .alibi
-                .map(|kind| alibi_biases(kind, c.heads, c.head, positions.end)),
+                .map(|kind| alibi_biases(kind, c.heads, c.head, path)),
             rotations: c
                 .attention
                 .kinds()
                 .iter()
                 .map(|kind| {
                     let rotary = kind.rotary.as_ref();
-                    rotary.map(|rotary| Rotations::new(rotary, positions.clone()))
+                    rotary.map(|rotary| Rotations::new(rotary, &positions, path))
                 })
                 .collect(),
+            positions,
             segments,
             normed: zeros(c.model),
             qkv: Padded::zeros(seq, (c.heads + 2 * c.kv_heads) * c.head),
@@ -144,6 +149,7 @@ impl Workspace {
         let inner = c.model.max(c.neurons).max(c.heads * c.head).max(path);
         let hand = scores * size_of::<f32>() + Scratch::most_bytes(seq, inner) + size_of::<Hand>();
         (seq * width + cosines + angles + biases + one_row) * size_of::<f32>()
+            + seq * size_of::<usize>()
             + Batch::most_order_bytes(seq)
             + Kept::most_bytes(c.head, seq, Precision::F32)
             + threads * hand
@@ -505,5 +511,22 @@ impl Model {
         self.normalize(norm, update.view(), spare.view_mut());
         std::mem::swap(update, spare);
         *update -= &residual;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_positions_of_rows_are_rotated() {
+        let model = Model::random(ModelConfig::tiny(), 1);
+        let mut batch = Batch::default();
+        batch.add_after(40, &[1, 2]);
+        let root = batch.add_after(3, &[1, 2]);
+        batch.add_child(root, &[4]);
+        batch.add_child(root, &[5, 6]);
+        let workspace = Workspace::new(&model, &batch);
+        assert_eq!(workspace.positions, [3, 4, 5, 6, 40, 41]);
     }
 }

@@ -12,7 +12,7 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scoring<'a> {
     scale: f32,
-    window: Option<usize>,
+    attention: &'a Attention,
     cap: Option<f32>,
     /// \[heads, keys\].
     biases: Option<&'a Array2<f32>>,
@@ -21,13 +21,13 @@ pub(crate) struct Scoring<'a> {
 impl<'a> Scoring<'a> {
     pub(crate) fn new(
         config: &ModelConfig,
-        attention: &Attention,
+        attention: &'a Attention,
         biases: Option<&'a Array2<f32>>,
     ) -> Self {
         let of_width = || 1.0 / (config.head as f64).sqrt();
         Self {
             scale: attention.scale.unwrap_or_else(of_width) as f32,
-            window: attention.window,
+            attention,
             cap: config.score_cap.map(|cap| cap as f32),
             biases,
         }
@@ -35,8 +35,7 @@ impl<'a> Scoring<'a> {
 
     /// The first key that the query at a position attends to.
     pub(crate) fn first_key(&self, position: usize) -> usize {
-        self.window
-            .map_or(0, |window| (position + 1).saturating_sub(window))
+        self.attention.first_key(position)
     }
 
     /// Turns scores \[queries, keys\] of a head into weights, in place. The first row is the query at `position`, the first
@@ -72,7 +71,7 @@ impl<'a> Scoring<'a> {
                 hidden.hides(head, query, key)
             });
         }
-        if self.window.is_none() {
+        if self.attention.window.is_none() {
             return causal_softmax(scores, position, scale);
         }
         for (i, row) in scores.outer_iter_mut().enumerate() {

@@ -93,7 +93,11 @@ impl<'m> State<'m> {
                 reason: "the length of a state's sequence is not known in advance; count from the start",
             });
         }
-        schedule.overlay().check_positions(capacity)?;
+        schedule
+            .overlay()
+            .check_positions(capacity, |block, query| {
+                config.attention.of(block).first_key(query)
+            })?;
         if capacity > config.context {
             return Err(TransformerError::SequenceTooLong {
                 found: capacity,

@@ -265,7 +265,9 @@ impl Program<'_> {
             });
         }
         for len in batch.path_lengths() {
-            overlay.check_positions(len)?;
+            overlay.check_positions(len, |block, query| {
+                model.config.attention.of(block).first_key(query)
+            })?;
         }
         self.check_values(&model.config, Expected::OfBatch(batch))
     }

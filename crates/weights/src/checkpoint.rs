@@ -315,7 +315,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Opens and validates a checkpoint folder, mapping its files of weights.
+    /// Opens and validates a checkpoint folder. Each tensor is read when it is requested.
     ///
     /// # Errors
     ///

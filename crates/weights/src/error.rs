@@ -359,10 +359,8 @@ pub enum WeightsError {
         /// Its type.
         found: Dtype,
     },
-    /// A weight has a dimension of length zero.
-    #[error(
-        "{path}: tensor {tensor:?}: shape: expected dimensions of at least 1 for a weight, found {shape:?}"
-    )]
+    /// A tensor has a dimension of length zero.
+    #[error("{path}: tensor {tensor:?}: shape: expected dimensions of at least 1, found {shape:?}")]
     ZeroSize {
         /// The file.
         path: PathBuf,

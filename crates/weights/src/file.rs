@@ -84,7 +84,7 @@ impl TensorFile {
     /// Reads a tensor as stored; `None` if there is none of this name.
     ///
     /// # Errors
-    /// The tensor has another type, or the file cannot be read.
+    /// The tensor has another type or a dimension of zero, or the file cannot be read.
     pub fn read<T: Element>(&self, name: &str) -> Result<Option<ArrayD<T>>, WeightsError> {
         let Some(info) = self.0.header.tensors.info(name) else {
             return Ok(None);
@@ -95,6 +95,13 @@ impl TensorFile {
                 tensor: name.to_owned(),
                 expected: T::DTYPE,
                 found: info.dtype,
+            });
+        }
+        if info.shape.contains(&0) {
+            return Err(WeightsError::ZeroSize {
+                path: self.0.file.path().to_owned(),
+                tensor: name.to_owned(),
+                shape: info.shape.clone(),
             });
         }
         let (begin, end) = info.data_offsets;
@@ -159,12 +166,19 @@ mod tests {
                 TensorView::new(Dtype::F32, vec![1, 2], &floats).unwrap(),
             ),
             ("b", TensorView::new(Dtype::I64, vec![2], &ids).unwrap()),
+            // No element, but an overflow without the zero.
+            (
+                "none",
+                TensorView::new(Dtype::F32, vec![0, usize::MAX / 2, usize::MAX / 2], &[]).unwrap(),
+            ),
         ];
         serialize_to_file(tensors, None, &path).unwrap();
         let file = TensorFile::open(&path).unwrap();
         let mut names = file.names();
         names.sort();
-        assert_eq!(names, ["a", "b"]);
+        assert_eq!(names, ["a", "b", "none"]);
+        let error = file.read::<f32>("none").unwrap_err();
+        assert!(matches!(error, WeightsError::ZeroSize { .. }), "{error}");
         let read = file.read::<f32>("a").unwrap();
         assert_eq!(read, Some(array![[1.5, f32::INFINITY]].into_dyn()));
         assert_eq!(

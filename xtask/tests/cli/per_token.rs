@@ -205,6 +205,25 @@ fn a_finished_file_is_taken_up_and_classes_are_of_what_is_in_it() {
 }
 
 #[test]
+fn a_file_has_the_tokens_of_its_own_run() {
+    let run = |vocab| {
+        let sandbox = Sandbox::with_ids(&token_ids(ROWS, LENGTH, vocab));
+        sweep(&sandbox, &[]).succeeded();
+        let file = sandbox.read("tokens.safetensors");
+        (sandbox, file)
+    };
+    let ((sandbox, own), (other, expected)) = (run(37), run(31));
+    sandbox.write("ids.npy", &other.read("ids.npy"));
+    sweep(&sandbox, &[]).refused(&["an earlier run", "tokens.safetensors", "--fresh"]);
+    assert_eq!(sandbox.read("tokens.safetensors"), own);
+    // What a run of other tokens left before it had a journal is not taken up.
+    std::fs::remove_file(sandbox.path("out.csv.run/llama-gqa-tied.journal")).unwrap();
+    sandbox.write("out.csv.run/per-token.partial", &own);
+    sweep(&sandbox, &[]).succeeded();
+    assert_eq!(sandbox.read("tokens.safetensors"), expected);
+}
+
+#[test]
 fn bits_per_byte_count_the_bytes_of_what_is_predicted() {
     let sandbox = Sandbox::new();
     let fixed = ["sweep", "drop(1)", "--model", "gpt2-8x160", "--rows", "2"];

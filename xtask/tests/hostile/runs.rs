@@ -14,7 +14,7 @@ pub(crate) const SWEEP: [&str; 8] = [
     "sweep", "drop(l)", "--model", "model", "--corpus", "ids.npy", "--out", "out.csv",
 ];
 
-const JOURNAL: &str = "out.csv.run/model.journal";
+pub(crate) const JOURNAL: &str = "out.csv.run/model.journal";
 
 /// A finished run without its table.
 fn finished(sandbox: &Sandbox) {
@@ -140,20 +140,6 @@ fn resumed(what: &'static str, make: impl Fn(&Sandbox) + 'static, says: &[&str])
     Case::refused((89, what), make, &[&[JOURNAL], says].concat()).exactly(&SWEEP)
 }
 
-/// A journal that is a link to a file elsewhere, which must stay unchanged (its length is compared), or a dangling link, whose
-/// target must stay absent.
-fn linked_journal(what: &'static str, is_there: bool, more: &[&'static str]) -> Case {
-    let make = move |sandbox: &Sandbox| {
-        fs::create_dir(sandbox.path("out.csv.run")).unwrap();
-        if is_there {
-            sandbox.write("elsewhere.txt", b"what somebody else wrote");
-        }
-        symlink("../elsewhere.txt", sandbox.path(JOURNAL)).unwrap();
-    };
-    Case::refused((89, what), make, &[JOURNAL, "found a link"])
-        .exactly(&[&SWEEP[..], more].concat())
-}
-
 /// Case 89, as far as files show it.
 pub(crate) fn resuming() -> Vec<Case> {
     let damaged = |what, line: usize, says: &str| {
@@ -224,22 +210,6 @@ pub(crate) fn resuming() -> Vec<Case> {
             "a folder for the journal",
             |sandbox| fs::create_dir_all(sandbox.path(JOURNAL)).unwrap(),
             &["expected a file, found a folder"],
-        ),
-        linked_journal("a link for the journal", true, &[]),
-        linked_journal("a link for the journal, with --fresh", true, &["--fresh"]),
-        linked_journal("a dangling link for the journal", false, &[]),
-        linked_journal(
-            "a dangling link for the journal, with --fresh",
-            false,
-            &["--fresh"],
-        ),
-        resumed(
-            "a FIFO for the journal",
-            |sandbox| {
-                fs::create_dir(sandbox.path("out.csv.run")).unwrap();
-                make_fifo(sandbox, JOURNAL);
-            },
-            &["expected a file, found a pipe, socket or device"],
         ),
         Case::refused(
             (89, "a model file that has vanished since"),

@@ -1,8 +1,8 @@
 //! `README.md`, generated from the cases.
 
 use crate::{
-    Case, Expected, architecture, config, folder, generation, numbers, parquet, results, runs,
-    safetensors, tasks, text, values,
+    Case, Expected, architecture, config, folder, generation, links, numbers, parquet, results,
+    runs, safetensors, tasks, text, values,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -50,6 +50,10 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
         ),
         ("numbers.rs: numbers_that_overflow", numbers::overflows()),
         ("runs.rs: runs_that_cannot_be_taken_up", runs::resuming()),
+        (
+            "links.rs: files_of_runs_that_are_links_or_pipes",
+            links::links(),
+        ),
         (
             "runs.rs: shards_that_cannot_be_put_together",
             runs::dividing(),

@@ -180,5 +180,44 @@ fn settings_that_mean_nothing_are_refused() {
     refused(warm, Beams::new(2), "temperature is 1");
     let nothing =
         BeamSearch::new(&model, &plain, &[1], plainly(), Beams::new(2), Below(0)).unwrap();
-    assert!(matches!(nothing.run(), Err(GenerateError::DeadEnd { .. })));
+    assert!(matches!(
+        nothing.run(),
+        Err(GenerateError::DeadEnd { tokens: 0 })
+    ));
+}
+
+/// Allows a number of tokens, and then none.
+#[derive(Clone, Copy)]
+struct AtMost(usize);
+
+impl Constraint for AtMost {
+    fn allows(&self, _: u32) -> bool {
+        self.0 > 0
+    }
+
+    fn advance(&mut self, _: u32) {
+        self.0 -= 1;
+    }
+}
+
+#[test]
+fn a_dead_end_is_told_with_its_length_and_no_tokens_are_none() {
+    let model = Model::random(ModelConfig::tiny(), 3);
+    let plain = schedule(&model, "id");
+    let check = |most: usize, allowed: usize, expected: Result<End, usize>| {
+        let settings = Settings::default().with(|it| it.max_tokens = most);
+        let (prompt, beams) = (&[1], Beams::new(2));
+        let search = BeamSearch::new(&model, &plain, prompt, settings, beams, AtMost(allowed));
+        let found = match search.unwrap().run() {
+            Ok(found) => Ok(found[0].end),
+            Err(GenerateError::DeadEnd { tokens }) => Err(tokens),
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(found, expected, "{allowed} of {most}");
+    };
+    check(0, 5, Ok(End::Length));
+    check(0, 0, Ok(End::Length));
+    check(3, 3, Ok(End::Length));
+    check(3, 2, Err(2));
+    check(3, 0, Err(0));
 }

@@ -225,14 +225,17 @@ fn what_cannot_be_meant_is_refused_and_named() {
 
 #[test]
 fn positions_are_checked_against_the_length_of_a_sequence() {
-    let check = |text: &str, len: usize, expected: Option<&str>| {
-        let checked = made(text).unwrap().overlay().check_positions(len);
+    let check_within = |window: usize, text: &str, len: usize, expected: Option<&str>| {
+        let overlay = made(text).unwrap().overlay().clone();
+        let first_key = |_, query: usize| (query + 1).saturating_sub(window);
+        let checked = overlay.check_positions(len, first_key);
         assert_eq!(
             checked.err().map(|e| e.to_string()).as_deref(),
             expected,
-            "{text} of {len}"
+            "{text} of {len}, window {window}"
         );
     };
+    let check = |text: &str, len, expected: Option<&str>| check_within(len, text, len, expected);
     check("zero(embed@3)", 4, None);
     check(
         "zero(embed@3)",
@@ -256,6 +259,11 @@ fn positions_are_checked_against_the_length_of_a_sequence() {
     check("cut(0,1,2,2);window(0,1)", 3, None);
     let none_left = "`cut(0,1,2,2)`: in a sequence of 3 tokens, query 2 of head 1 is left without any key; at least one must remain";
     check("cut(0,1,2,2);window(0,1,strict)", 3, Some(none_left));
+    // Keys before the model's own window are not seen either.
+    check_within(3, "cut(0,1,2,1..3)", 3, None);
+    let none_left = "`cut(0,1,2,1..3)`: in a sequence of 3 tokens, query 2 of head 1 is left without any key; at least one must remain";
+    check_within(2, "cut(0,1,2,1..3)", 3, Some(none_left));
+    check_within(2, "cut(0,1,2,0..2)", 3, None);
 }
 
 #[test]

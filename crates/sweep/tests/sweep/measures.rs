@@ -330,6 +330,73 @@ fn likelihoods_are_those_of_each_continuation_alone() {
 }
 
 #[test]
+fn a_continuation_with_more_targets_than_tokens_is_refused() {
+    let model = model();
+    let continuation = |tokens: &[u32], targets: &[u32]| Continuation {
+        tokens: tokens.to_vec(),
+        targets: targets.to_vec(),
+    };
+    let questions = [Question {
+        continuations: vec![continuation(&[1, 2], &[3]), continuation(&[], &[3])],
+        answer: None,
+    }];
+    let plan = plan(&model, &["drop(l)"]);
+    let measure = LogLikelihood::of("quiz", &questions);
+    let found = threads(1).measure(&model, &plan, &measure, &questions);
+    let error = found.map(drop).unwrap_err();
+    assert!(
+        matches!(error, SweepError::Measure { item: 0, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_edit_needs_its_position_in_whole_continuations_alone() {
+    let model = model();
+    let continuation = |tokens: [u32; 4]| Continuation {
+        targets: tokens[2..].to_vec(),
+        tokens: tokens.to_vec(),
+    };
+    // The beginning that they share has two tokens.
+    let questions = [Question {
+        continuations: vec![continuation([1, 2, 3, 4]), continuation([1, 2, 5, 6])],
+        answer: None,
+    }];
+    let measure = LogLikelihood::of("quiz", &questions);
+    let fits = |edit: &str| {
+        let plan = plan(&model, &[edit]);
+        let found = threads(1).measure(&model, &plan, &measure, &questions);
+        found.is_ok()
+    };
+    assert!(fits("zero(embed@3)"));
+    assert!(!fits("zero(embed@4)"));
+}
+
+#[test]
+fn an_unkept_run_takes_all_items_whatever_the_share_and_the_target() {
+    /// The number of shares that divide the items of a run.
+    #[derive(Default)]
+    struct Shares(AtomicUsize);
+    impl Progress for Shares {
+        fn begin(&self, run: &Begun<'_>) {
+            self.0.store(run.shares as usize, Ordering::Relaxed);
+        }
+        fn finished(&self, _: usize) {}
+        fn end(&self) {}
+    }
+    let (model, questions, shares) = (model(), questions(), Shares::default());
+    let plan = plan(&model, &["drop(l)"]);
+    let measure = LogLikelihood::of("quiz", &questions);
+    let runner = threads(1)
+        .shard("1/2".parse().unwrap())
+        .until_se(Some("accuracy=1e-9".parse().unwrap()))
+        .progress(&shares);
+    let found = runner.measure_unkept(&model, &plan, &measure, &questions);
+    assert_eq!(found.unwrap().results.len(), questions.len());
+    assert_eq!(shares.0.load(Ordering::Relaxed), 1);
+}
+
+#[test]
 fn a_target_ends_a_run_at_the_same_item_whatever_the_threads() {
     let model = model();
     let questions: Vec<Question> = questions().into_iter().cycle().take(60).collect();

@@ -1,5 +1,6 @@
 //! Edits of values through the engine: many programs together have the bits of each one alone.
 
+use layerwise_architecture::{Attention, PerLayer};
 use layerwise_schedule::{Bounds, Edit, EditFamily, Schedule, Site, Source};
 use layerwise_sweep::{
     Begun, Failure, Journals, Measure, MeasureId, Plan, Progress, Reached, Runner, Sources,
@@ -257,6 +258,20 @@ fn what_is_missing_is_refused_before_a_run() {
         &items,
         "edit `resample(embed)`: each sequence needs another one of the same length; give a reference text that has some",
     );
+    let few = Plan::new(model.stack(), &["resample(embed)".parse().unwrap()], 4096).unwrap();
+    let few = few.with_sources(Sources::default().partners(vec![items[0].0.clone()]));
+    let error = Runner::new().measure(&model, &few, &Streams, &items);
+    let error = error.map(drop).unwrap_err();
+    assert!(matches!(error, SweepError::NoSource { .. }), "{error}");
+    let config = ModelConfig::tiny().with(|c| {
+        c.attention = PerLayer::same(Attention::default().with(|a| a.window = Some(2)));
+    });
+    let windowed = Model::random(config, 7);
+    let blind = ["cut(0,0,5,4..6)".parse().unwrap()];
+    let blind = Plan::new(windowed.stack(), &blind, 4096).unwrap();
+    let error = Runner::new().measure(&windowed, &blind, &Streams, &items);
+    let error = error.map(drop).unwrap_err();
+    assert!(matches!(error, SweepError::Schedule { .. }), "{error}");
     check(
         "zero(embed@7)",
         &items,

@@ -55,8 +55,10 @@ impl Model {
         if let Some(rotations) = &w.rotations[self.config.attention.kind_of(index)] {
             for segment in &w.segments {
                 let rows = s![segment.rows(), ..];
-                rotations.apply(queries.slice_mut(rows), head, segment.position);
-                rotations.apply(keys.slice_mut(rows), head, segment.position);
+                // A segment's positions follow one another.
+                let first = w.positions.partition_point(|at| *at < segment.position);
+                rotations.apply(queries.slice_mut(rows), head, first);
+                rotations.apply(keys.slice_mut(rows), head, first);
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::parity_models::{EDITS, models, room, schedule};
 use layerwise_architecture::{Attention, PerLayer};
 use layerwise_schedule::Schedule;
-use layerwise_transformer::{Model, ModelConfig, Precision, State, Team, TransformerError};
+use layerwise_transformer::{Batch, Model, ModelConfig, Precision, State, Team, TransformerError};
 use ndarray::{Array2, s};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -405,4 +405,38 @@ fn a_state_does_not_cross_into_other_frequencies() {
     long.extend(&[1]).unwrap();
     long.truncate(0).unwrap();
     long.extend(&[1; 3]).unwrap();
+}
+
+#[test]
+fn only_whole_paths_of_a_batch_have_frequencies() {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/parity/phi3-longrope"
+    );
+    let model = Model::open(folder).unwrap();
+    let plain = Schedule::plain(model.stack()).unwrap();
+    let mut batch = Batch::default();
+    let root = batch.add(&[1; 10]);
+    let child = batch.add_child(root, &[2; 3]);
+    let leaf = batch.add_child(child, &[3; 6]);
+    let together = model.run(&batch, &plain, &mut ()).unwrap();
+    let path = [&[1; 10][..], &[2; 3], &[3; 6]].concat();
+    let alone = model.run(&path, &plain, &mut ()).unwrap();
+    assert_eq!(
+        together.slice(s![batch.rows_of(leaf), ..]),
+        alone.slice(s![13.., ..])
+    );
+    batch.add_child(root, &[4]);
+    let error = model.run(&batch, &plain, &mut ()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            TransformerError::MixedLengths {
+                short: 11,
+                long: 19,
+                limit: 16
+            }
+        ),
+        "{error}"
+    );
 }

@@ -1,9 +1,10 @@
 //! Laws of edits of values on executed models: every checkpoint of `fixtures/parity`.
 
-use layerwise_architecture::NormPlace;
-use layerwise_schedule::{Edit, Schedule, Site, Source};
+use layerwise_architecture::{Attention, NormPlace, PerLayer};
+use layerwise_schedule::{Edit, Schedule, ScheduleError, Site, Source};
 use layerwise_transformer::{
-    Address, Batch, Constants, Model, Observer, State, Taken, TransformerError, Values, check_site,
+    Address, Batch, Constants, Model, ModelConfig, Observer, State, Taken, TransformerError,
+    Values, check_site,
 };
 use ndarray::{Array2, ArrayD, ArrayViewD, ArrayViewMutD, IxDyn, s};
 use proptest::prelude::*;
@@ -252,6 +253,32 @@ fn wide_windows_change_no_bit_and_narrow_ones_hide_keys() {
             }
         }
     }
+}
+
+#[test]
+fn a_query_keeps_a_key_of_the_models_own_window() {
+    let config = ModelConfig::tiny().with(|c| {
+        c.attention = PerLayer::same(Attention::default().with(|a| a.window = Some(2)));
+    });
+    let model = Model::random(config, 3);
+    let check = |edit: &str, is_refused: bool| {
+        let schedule = made(&model, edit);
+        let run = model.run(&TOKENS, &schedule, &mut ()).map(drop);
+        let state = State::new(&model, &schedule, TOKENS.len()).map(drop);
+        for outcome in [run, state] {
+            let found = match outcome {
+                Ok(()) => false,
+                Err(TransformerError::Schedule(error)) => {
+                    matches!(*error, ScheduleError::NoKeyLeft { query: 6, .. })
+                }
+                Err(error) => panic!("{edit}: {error}"),
+            };
+            assert_eq!(found, is_refused, "{edit}");
+        }
+    };
+    check("cut(0,0,6,5..7)", true);
+    check("cut(0,0,6,6)", false);
+    check("cut(0,0,6,0..6)", false);
 }
 
 #[test]
