@@ -51,6 +51,8 @@ pub struct Arguments {
 pub fn activations(arguments: &Arguments) -> anyhow::Result<()> {
     output::check_file(&arguments.out)?;
     let folder = run_folder(&arguments.out);
+    let manifest_file = folder.join("manifest.json");
+    output::check_file(&manifest_file)?;
     let edit: Edit = arguments
         .edit
         .parse()
@@ -121,7 +123,7 @@ pub fn activations(arguments: &Arguments) -> anyhow::Result<()> {
     let mut manifest = Manifest::new(arguments.run.threads().get());
     let run = manifest::Run::new(opened, &corpus).with_sources(sourced.record());
     manifest.runs.push(run);
-    output::write(&folder.join("manifest.json"), manifest.json()?.as_bytes())?;
+    output::write(&manifest_file, manifest.json()?.as_bytes())?;
     output::print_paths([&arguments.out])?;
     Ok(())
 }
