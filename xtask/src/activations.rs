@@ -100,7 +100,7 @@ pub fn activations(arguments: &Arguments) -> anyhow::Result<()> {
         corpus.corpus.tokens(),
         file.bytes() >> 20
     ));
-    interrupt::watch(true)?;
+    interrupt::watch(interrupt::KEPT)?;
     let plan = sourced.with_means(opened, sequences, &arguments.run, Some(&folder))?;
 
     output::make_folder(&folder)?;

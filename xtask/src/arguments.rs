@@ -150,12 +150,9 @@ pub enum Bos {
 }
 
 impl Bos {
-    /// The token that the user names, if any.
-    pub fn given(self) -> Option<u32> {
-        match self {
-            Self::Id(id) => Some(id),
-            Self::Auto | Self::None => None,
-        }
+    /// Whether the user names a token, or asks for none.
+    pub fn is_asked(self) -> bool {
+        !matches!(self, Self::Auto)
     }
 }
 

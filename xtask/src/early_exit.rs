@@ -232,7 +232,7 @@ fn identity(opened: &OpenedModel) -> String {
 /// # Errors
 /// Inputs are invalid, a classifier cannot be trained or written, or the user interrupts.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    interrupt::watch(true)?;
+    interrupt::watch(interrupt::LOST)?;
     match &arguments.command {
         Command::Train(arguments) => train_on(arguments),
         Command::Eval(arguments) => evaluate_on(arguments),
@@ -309,7 +309,7 @@ fn with_subject<T>(
         how,
         &data,
         clock,
-    );
+    )?;
     tell_beginning(&subject, &opened.tokenizer)?;
     work(&subject)
 }
@@ -457,9 +457,9 @@ fn told(opened: &Opened, chosen: &Tested, evaluated: &Evaluated) -> String {
     let _ = writeln!(
         text,
         "{} on {} items of {}, {} over {} at {}: left out {}; agreement {:.3}{error}",
-        opened.model.name,
+        output::plain(&opened.model.name),
         own.instances,
-        own.task,
+        output::plain(&own.task),
         own.rule,
         own.vocab,
         chosen.threshold,

@@ -15,7 +15,7 @@ use layerwise::transformer::{Model, Packing, Precision};
 use layerwise::weights::{
     self, Checkpoint, Links, OpenOptions, OpenedFile, PackCache, StableFiles,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The default context, in tokens.
@@ -260,13 +260,42 @@ pub(crate) fn has_tokenizer(opened: &OpenedModel) -> bool {
     folder.is_ok_and(|folder| Tokenizer::is_in(&folder).unwrap_or(true))
 }
 
-/// The token before each text, and the file, option or habit of the family that determines it. `text` names the text in messages.
+/// The token before each text, and the file, option or habit of the family that determines it; if the user does not, says so.
+/// `text` names the text in messages.
 ///
 /// # Errors
-/// The tokenizer lacks the token.
+/// As [`determined`].
 pub(crate) fn beginning(
     given: arguments::Bos,
     text: &str,
+    opened: &OpenedModel,
+    tokenizer: Option<&Tokenizer>,
+) -> anyhow::Result<(corpus::Bos, String)> {
+    let (bos, source) = determined(given, opened, tokenizer)?;
+    if let Some(tokenizer) = tokenizer.filter(|_| !given.is_asked()) {
+        let (name, token) = (&opened.name, spelled(bos.id(), tokenizer)?);
+        output::say(format_args!("{name}: {token} before {text}, by {source}"));
+    }
+    Ok((bos, source))
+}
+
+/// A token before texts, for messages.
+///
+/// # Errors
+/// The tokenizer cannot decode it.
+pub(crate) fn spelled(bos: Option<u32>, tokenizer: &Tokenizer) -> anyhow::Result<String> {
+    Ok(match bos {
+        Some(id) => format!("token {id} ({:?})", tokenizer.decode(&[id])?),
+        None => "nothing".to_owned(),
+    })
+}
+
+/// The token before each text, and the file, option or habit of the family that determines it.
+///
+/// # Errors
+/// The tokenizer puts several tokens before a text.
+pub(crate) fn determined(
+    given: arguments::Bos,
     opened: &OpenedModel,
     tokenizer: Option<&Tokenizer>,
 ) -> anyhow::Result<(corpus::Bos, String)> {
@@ -282,14 +311,7 @@ pub(crate) fn beginning(
     let habit = layerwise::habit(opened.model.config().bos, &end_tokens(opened)?);
     let found = tokenizer.beginning(habit)?;
     let bos = found.bos.map_or(corpus::Bos::None, corpus::Bos::Auto);
-    let token = match found.bos {
-        Some(id) => format!("token {id} ({:?})", tokenizer.decode(&[id])?),
-        None => "nothing".to_owned(),
-    };
-    let name = &opened.name;
-    let source = found.source.to_string();
-    output::say(format_args!("{name}: {token} before {text}, by {source}"));
-    Ok((bos, source))
+    Ok((bos, found.source.to_string()))
 }
 
 /// Token ids of a prompt, with the token before it.
@@ -403,8 +425,7 @@ pub fn open_corpus(
             parts.join(", ")
         ));
     }
-    let file = path.file_name().unwrap_or(path.as_os_str());
-    let text = format!("each text of {}", output::plain(&file.to_string_lossy()));
+    let text = format!("each text of {}", file_name(&path));
     let (bos, bos_source) = beginning(inputs.bos, &text, opened, tokenizer)?;
     let eos_left_out = match tokenizer {
         Some(tokenizer) => ending(opened, tokenizer)?,
@@ -458,7 +479,35 @@ fn corpus_file(inputs: &Inputs) -> anyhow::Result<(PathBuf, String)> {
     }
 }
 
+/// The name of a file, for messages.
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    output::plain(&name.to_string_lossy())
+}
+
 impl OpenedCorpus {
+    /// The token before texts other than this one, such as those of data sets, and what determines it. Token ids have none
+    /// before them, but such a text has.
+    ///
+    /// # Errors
+    /// As [`determined`].
+    pub fn beginning_of_others(
+        &self,
+        given: arguments::Bos,
+        opened: &OpenedModel,
+        tokenizer: &Tokenizer,
+    ) -> anyhow::Result<(Option<u32>, String)> {
+        let (bos, source) = match self.tokenizer_sha256 {
+            // The line of the text itself tells it.
+            Some(_) => determined(given, opened, Some(tokenizer))?,
+            None => {
+                let text = format!("each text besides {}", file_name(&self.path));
+                beginning(given, &text, opened, Some(tokenizer))?
+            }
+        };
+        Ok((bos.id(), source))
+    }
+
     /// The text as experiments read it. `most_tokens` is the most tokens that the user wants to run.
     pub fn text(&self, most_tokens: Option<usize>) -> Text<'_> {
         Text {

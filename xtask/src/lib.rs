@@ -213,6 +213,13 @@ mod tests {
                     line.is_empty() || line.starts_with("  ") || line.ends_with(['.', ':']);
                 assert!(is_whole, "{}: {line}", command.get_name());
             }
+            // clap takes `{n}` for the end of a line.
+            for own in command.get_arguments() {
+                let texts = [own.get_help(), own.get_long_help()];
+                for text in texts.into_iter().flatten() {
+                    assert!(!text.to_string().contains("{n}"), "{}", own.get_id());
+                }
+            }
         }
     }
 

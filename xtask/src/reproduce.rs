@@ -16,7 +16,7 @@ use crate::facts::{self, subject_facts};
 use crate::first::First;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
-use crate::manifest::{self, Manifest, Reported};
+use crate::manifest::{self, Manifest, OtherTexts, Reported};
 use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipped};
 use crate::output::Named;
 use crate::progress::{Pass, TERMINAL};
@@ -81,8 +81,8 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The arguments of a command whose shards ran, changed to merge them into `out`. It fetches no model: the shards may come
-    /// from a stranger.
+    /// The arguments of a command whose shards ran, changed to merge them into `out`. It fetches no model, and neither reads nor
+    /// writes packed weights: the shards may come from a stranger.
     ///
     /// # Errors
     /// This version does not know the command line.
@@ -106,6 +106,7 @@ impl Arguments {
         let Alone { mut arguments } = parsed
             .map_err(|found| anyhow!("expected the arguments of reproduce, found {found}"))?;
         arguments.inputs.fetch = false;
+        arguments.inputs.pack_cache = None;
         arguments.shard = Shard::WHOLE;
         arguments.run.fresh = false;
         arguments.take_up = shards;
@@ -146,7 +147,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         false => arguments.take_up.as_slice(),
     };
     taken_up::check(given)?;
-    interrupt::watch(true)?;
+    interrupt::watch(interrupt::KEPT)?;
     let chosen = chosen::experiments(&arguments.experiments);
     let ids: Vec<&str> = chosen.iter().map(|experiment| experiment.id()).collect();
     let limited = arguments.inputs.rows.is_some() || arguments.inputs.tokens.is_some();
@@ -159,7 +160,9 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         "--shift-corpus: no experiment that is to run compares two texts; name one, such as shift, or leave the option out"
     );
     let mut labelled = Labelled::open(&arguments.labelled, &of_needed)?;
-    labelled.ask(&arguments.prompts);
+    labelled.ask(&arguments.prompts, &of_needed)?;
+    let threads = arguments.run.threads();
+    let stopwatch = arguments.times.stopwatch(threads, &of_needed)?;
     let models = inputs::open_models(&arguments.inputs)?;
     let reads_other_text = |experiment: &&dyn Experiment| experiment.needs().other_text;
     let reads_other_text = chosen.iter().any(reads_other_text);
@@ -188,7 +191,6 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         models.iter().map(|_| None).collect()
     };
-    let stopwatch = arguments.times.stopwatch(arguments.run.threads());
     let plan = Plan {
         arguments,
         stopwatch: stopwatch.as_ref(),
@@ -204,6 +206,10 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         plan.announce(&measured, &mut told)?;
         all_measured.push(measured);
     }
+    ensure!(
+        arguments.until_se.is_none() || all_measured.iter().any(|m| m.sweep.is_some()),
+        "--until-se: no experiment that is to run sweeps schedules over the text; name one, such as robustness, or leave the option out"
+    );
     let passes = all_measured
         .iter()
         .map(|measured| plan.passes(measured))
@@ -222,7 +228,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     }
     TERMINAL.plan(passes);
     let load = manifest::load_average();
-    let mut manifest = Manifest::new(arguments.run.threads().get());
+    let mut manifest = Manifest::new(threads.get());
     manifest.labelled = labelled.files()?;
     let facts: Vec<Facts> = all_measured.iter().map(|m| m.subject.facts()).collect();
     let mut all = Tables::default();
@@ -310,6 +316,8 @@ struct Measured<'a> {
     corpus: &'a OpenedCorpus,
     shifted: Option<&'a OpenedCorpus>,
     subject: Subject<'a>,
+    /// What determines the token before texts other than the corpus, if an experiment reads one.
+    bos_source: Option<String>,
     /// The sweep, if an experiment needs one.
     sweep: Option<Sweep>,
 }
@@ -355,8 +363,13 @@ impl<'a> Plan<'a> {
         let edits = self.experiments.iter();
         let edits = edits.flat_map(|experiment| experiment.edits(layers));
         let text = |corpus: &'a OpenedCorpus| corpus.text(inputs.tokens);
+        let reads_texts = self.experiments.iter().any(|own| own.needs().tokenizer);
+        let reader = tokenizer.filter(|_| reads_texts);
+        let beginning = reader.map(|own| corpus.beginning_of_others(inputs.bos, opened, own));
+        let (bos, bos_source) = beginning.transpose()?.unzip();
         Ok(Measured {
             opened,
+            bos_source,
             corpus,
             shifted,
             sweep: Sweep::new(&opened.model, edits).with_context(|| opened.name.clone())?,
@@ -366,7 +379,8 @@ impl<'a> Plan<'a> {
                 tokenizer,
                 text: text(corpus),
                 other_text: shifted.map(text),
-                bos: inputs.bos.given(),
+                bos: bos.flatten(),
+                is_bos_asked: inputs.bos.is_asked(),
                 end_tokens: inputs::end_tokens(opened)?,
                 template,
                 data: self.data,
@@ -617,13 +631,18 @@ impl<'a> Plan<'a> {
             shifted,
             subject,
             sweep,
+            ..
         } = measured;
         let tell = |notes: Vec<String>| {
             for note in notes {
                 output::say(format_args!("{}: {note}", opened.name));
             }
         };
-        let mut record = manifest::Run::new(opened, corpus).with_shifted(*shifted);
+        let other_texts = measured.bos_source.as_deref();
+        let other_texts = other_texts.map(|source| OtherTexts::of(subject, source));
+        let mut record = manifest::Run::new(opened, corpus)
+            .with_shifted(*shifted)
+            .with_other_texts(other_texts.transpose()?);
         let mut passes = Passes::default();
         // The plain model runs first: it is quick, and gives the first figures.
         let observations = self.observations();

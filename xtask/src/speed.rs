@@ -179,7 +179,7 @@ impl Bench<'_> {
     /// Checks in advance that the prompts and their continuations fit the model and the memory.
     fn check(&self, prompt: usize) -> anyhow::Result<()> {
         let config = self.opened.model.config();
-        let capacity = prompt + self.decoded;
+        let capacity = prompt.saturating_add(self.decoded);
         ensure!(
             capacity <= config.context,
             "--prompt-tokens {prompt} and {} decoded tokens: {} has a context of {} tokens; give smaller numbers",

@@ -80,7 +80,7 @@ pub struct Arguments {
     max_members: Option<usize>,
     /// Also measure KL(altered ‖ plain), the Jensen–Shannon divergence and the rank of the next token, which takes two more
     /// products with the unembedding
-    #[arg(long, conflicts_with = "pairs")]
+    #[arg(long, requires = "out", conflicts_with = "pairs")]
     both_ways: bool,
     /// Write the results of each schedule at each token of one model to this file: both KLs, JS, entropy, loss, rank of the next
     /// token and top-1, [schedules, tokens]
@@ -202,7 +202,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             .enumerate()
             .try_for_each(|(place, prepared)| prepared.run_first(arguments, place, trial));
     }
-    interrupt::watch(kept)?;
+    interrupt::watch(interrupt::beside_out(kept))?;
     if !kept {
         output::say(
             "nothing is kept; give --out FILE to get a CSV file, and to be able to stop and resume the run",
@@ -658,7 +658,7 @@ impl<'a> Prepared<'a> {
                     results.items.push_items(&opened.name, &labels, answers())?;
                 }
                 manifest::Run::new(opened, corpus)
-                    .with_tasks(&tasks.files)
+                    .with_tasks(&tasks.files, tasks.bos)
                     .with_sweep(&measured)
             }
         };

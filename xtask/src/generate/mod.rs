@@ -145,8 +145,8 @@ pub struct Arguments {
     /// The number format of weight matrices and of the activations they multiply
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
     precision: Precision,
-    /// The number format of keys and values; bf16 halves their memory, and the program measures and prints its effect on the
-    /// prompt
+    /// The number format of keys and values; bf16 halves their memory, and without --prompts the program measures and prints its
+    /// effect on the prompt
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
     cache: Precision,
     /// Read weights into memory instead of mapping their files

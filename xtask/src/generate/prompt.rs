@@ -124,18 +124,17 @@ impl<'a> Prompter<'a> {
                     .chat
                     .as_ref()
                     .context("`messages` need a chat template; give --chat")?;
-                let system = chat
-                    .system
-                    .iter()
-                    .map(|text| Some(Message::new("system", text)));
-                let given = messages
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .map(Message::from_json);
-                let messages: Option<Vec<Message>> = system.chain(given).collect();
-                let messages =
-                    messages.context("expected `messages` to be objects with a text as `role`")?;
+                let system = chat.system.iter().map(|text| Message::new("system", text));
+                let given = messages.as_array().filter(|given| !given.is_empty());
+                let given: Option<Vec<Message>> =
+                    given.and_then(|given| given.iter().map(Message::from_json).collect());
+                let given = given.with_context(|| {
+                    format!(
+                        "expected `messages` to be a list of objects with a text as `role`, at least one, found {}",
+                        shortened(messages)
+                    )
+                })?;
+                let messages: Vec<Message> = system.chain(given).collect();
                 self.conversation(chat, &messages)
             }
             [None, None, Some(ids)] => {

@@ -128,7 +128,7 @@ pub struct Arguments {
     /// Write a prompt for each list that the gate sends (without --tau, every list of more than one hypothesis), as JSON lines
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
-    /// The text of prompts, with {n}, {list} and {first} [default: the list and eight rules]
+    /// The text of prompts, with the places n, list and first in braces [default: the list and eight rules]
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
     /// Give the transformer the prompts as plain text, not as a user's message in the checkpoint's chat template
@@ -153,9 +153,9 @@ pub struct Arguments {
     /// Read corrections, one line {"id": ..., "correction": ...} each, and check them against the rules
     #[arg(long, value_name = "FILE")]
     pub corrections: Option<PathBuf>,
-    /// What replaces a correction that breaks a rule
-    #[arg(long, value_enum, default_value = "nearest")]
-    pub repair: RepairName,
+    /// What replaces a correction that breaks a rule [default: nearest]
+    #[arg(long, value_enum)]
+    repair: Option<RepairName>,
     /// Compare two transcripts, in two columns, with the references of the lists; nothing is corrected
     #[arg(
         long,
@@ -281,7 +281,7 @@ impl CountName {
 
 /// What replaces a correction that breaks a rule.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RepairName {
+enum RepairName {
     /// The nearest path of the word lattice
     Nearest,
     /// The best hypothesis
@@ -292,7 +292,7 @@ pub enum RepairName {
 
 impl RepairName {
     /// The repair.
-    pub fn repair(self) -> Repair {
+    fn repair(self) -> Repair {
         match self {
             Self::Nearest => Repair::Nearest,
             Self::Best => Repair::Best,
@@ -351,7 +351,7 @@ impl Arguments {
     /// The modes in which the transformer writes, without duplicates.
     ///
     /// # Errors
-    /// There is no transformer, or a template was given and nothing uses it.
+    /// There is no transformer, or an option was given and nothing uses it.
     fn written(&self) -> anyhow::Result<Vec<&'static str>> {
         let mut modes: Vec<&'static str> = Vec::new();
         for mode in self.mode.iter().filter_map(|name| name.written()) {
@@ -363,6 +363,10 @@ impl Arguments {
                 modes.push(mode);
             }
         }
+        ensure!(
+            self.repair.is_none() || self.corrections.is_some() || !modes.is_empty(),
+            "--repair is for corrections; give --corrections FILE, --mode generate or --mode constrained"
+        );
         for (option, is_given, can_be_used) in [
             (
                 "--template",
@@ -428,6 +432,11 @@ impl Arguments {
         (decoder.alpha, decoder.beta) = (alpha, self.beta);
         decoder.width = self.width as usize;
         Ok(decoder)
+    }
+
+    /// What replaces a correction that breaks a rule.
+    pub fn repair(&self) -> Repair {
+        self.repair.unwrap_or(RepairName::Nearest).repair()
     }
 
     /// The additional outputs to write.

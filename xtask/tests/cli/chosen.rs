@@ -265,6 +265,14 @@ fn prompts_that_cannot_be_are_refused() {
         "prompts.jsonl",
     ];
     sandbox.xtask(&chat).refused(&["line 1", "`role`"]);
+    for messages in ["\"Hi\"", "7", "{}", "[]"] {
+        let line = format!("{{\"messages\": {messages}}}");
+        sandbox.write("prompts.jsonl", line.as_bytes());
+        for system in [&[][..], &["--system", "S"]] {
+            let outcome = sandbox.xtask(&[&chat[..], system].concat());
+            outcome.refused(&["line 1", "a list of objects", messages]);
+        }
+    }
     sandbox.write(
         "prompts.jsonl",
         b"{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}\n{\"prompt\": \"x\"}",

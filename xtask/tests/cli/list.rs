@@ -115,7 +115,8 @@ fn a_closed_pipe_is_no_failure() {
     let golden = format!("{model}/golden.safetensors");
     let on = ["--model", &model, "--corpus", "ids.npy", "--out"];
     let name = narrow(&sandbox);
-    let item = br#"{"prompt": "The people of the", "options": ["sea", "ship and crew"], "gold": 0}"#;
+    let item =
+        br#"{"prompt": "The people of the", "options": ["sea", "ship and crew"], "gold": 0}"#;
     sandbox.write("own.jsonl", item);
     let scored = ["sweep", "drop(0)", "--model", name, "--tasks", "own.jsonl"];
     let of_scores = ["--out", "scores.csv", "--per-item", "items.csv"];

@@ -320,3 +320,27 @@ fn prompts_that_are_cut_are_counted() {
         "note: narrow: 1 of 5 items are longer than its context of 256 tokens; the beginnings of their prompts are left out",
     );
 }
+
+/// The manifest has the files that were read, wherever they lie in the folder, and no others.
+#[test]
+fn the_manifest_names_the_files_of_a_data_set() {
+    let sandbox = Sandbox::new();
+    let name = narrow(&sandbox);
+    with_data(&sandbox);
+    fs::create_dir(sandbox.path("data/zero-shot")).unwrap();
+    let inside = "data/zero-shot/lambada_openai.jsonl";
+    fs::rename(
+        sandbox.path("data/lambada_openai.jsonl"),
+        sandbox.path(inside),
+    )
+    .unwrap();
+    sandbox.write("data/unrelated.jsonl", b"{}");
+    let arguments = ["reproduce", "benchmarks", "--benchmarks", "data"];
+    let on = ["--items", "2", "--model", name, "--out", "out"];
+    sandbox.xtask(&[&arguments[..], &on].concat()).succeeded();
+    let manifest = sandbox.json("out/manifest.json");
+    let files = manifest["labelled"].as_array().unwrap().iter();
+    let files: Vec<&str> = files.map(|own| own["file"].as_str().unwrap()).collect();
+    let expected = ["data/arc_easy.jsonl", "data/hellaswag.jsonl", inside];
+    assert_eq!(files, expected);
+}

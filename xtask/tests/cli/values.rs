@@ -116,6 +116,10 @@ fn what_edits_of_values_lack_is_refused_and_named() {
         &["add(embed,v,1)", "--vectors", "ids.npy"],
         &["ids.npy", "header length"],
     );
+    check(
+        &["zero(embed)", "--vectors", "v.safetensors"],
+        &["--vectors v.safetensors: no edit takes a tensor from this file"],
+    );
     check(&["donor(embed)"], &["donor(embed)", "pairs"]);
     check(&["zero(embed@9)"], &["position 9 is out of range"]);
     check(
