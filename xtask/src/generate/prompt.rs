@@ -3,7 +3,7 @@
 use super::Arguments;
 use crate::conversation::Conversation;
 use crate::inputs::{self, OpenedModel};
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use layerwise::chat::Message;
 use layerwise::corpus::{self, Tokenizer};
 use serde_json::Value;
@@ -108,7 +108,8 @@ impl<'a> Prompter<'a> {
     }
 
     fn line(&self, line: &str) -> anyhow::Result<Vec<u32>> {
-        let line: Value = serde_json::from_str(line)?;
+        let line: Value = serde_json::from_str(line)
+            .map_err(|error| anyhow!("{}", corpus::error_in_line(&error)))?;
         let found =
             ["prompt", "messages", "ids"].map(|key| line.get(key).filter(|it| !it.is_null()));
         match found {
