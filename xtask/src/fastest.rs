@@ -1,6 +1,6 @@
 //! `fastest`: finds the fastest schedule that loses little on a task.
 
-use crate::arguments::{Inputs, Run};
+use crate::arguments::{self, Inputs, Run};
 use crate::experiments::core::data::Data;
 use crate::experiments::sublayer_skip::search::{Found, Tried, fastest, schedules};
 use crate::inputs::{self, OpenedModel};
@@ -9,6 +9,7 @@ use crate::{interrupt, output};
 use anyhow::{Context, ensure};
 use layerwise::tasks::read_own;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Options of `fastest`.
@@ -19,8 +20,9 @@ pub struct Arguments {
     task: PathBuf,
     #[command(flatten)]
     inputs: Inputs,
-    #[command(flatten)]
-    run: Run,
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = arguments::threads)]
+    threads: Option<NonZeroUsize>,
     /// The fraction of the plain model's accuracy that may be lost (of agreement with its choices if gold is not given)
     #[arg(long, value_name = "PART", default_value_t = 0.01)]
     lose: f64,
@@ -79,7 +81,7 @@ fn search(
     ));
     let data = Data::default();
     let text = corpus.text(arguments.inputs.tokens);
-    let how = (&arguments.inputs, &arguments.run);
+    let how = (arguments.inputs.bos, &Run::unkept(arguments.threads));
     let subject = opened.alone(tokenizer.as_ref(), text, how, &data, None)?;
     if let Some(tokenizer) = &tokenizer {
         tell_beginning(&subject, tokenizer)?;

@@ -1,6 +1,6 @@
 //! Opens the models and corpora that the command line names.
 
-use crate::arguments::{self, Inputs};
+use crate::arguments::{self, Inputs, Opening};
 use crate::experiments::core::subject::Text;
 use crate::names;
 use crate::output::Named;
@@ -77,21 +77,32 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
             .into_iter()
             .map(|(name, folder)| names::Named { name, folder })
             .collect(),
-        false => {
-            let option = if inputs.by_place { "" } else { "--model " };
-            names::all(&inputs.model, option, inputs.fetch)?
-        }
+        false => names::all(&inputs.model, "--model ", inputs.opening.fetch)?,
     };
-    let budget = memory::budget(inputs.max_memory);
-    let links = match inputs.follow_links {
+    open_named(chosen, &inputs.opening)
+}
+
+/// Opens one model; `option` is what stands before its name on the command line, such as `--model `.
+///
+/// # Errors
+/// As [`open_models`].
+pub fn open_one(model: &str, option: &str, opening: &Opening) -> anyhow::Result<OpenedModel> {
+    let chosen = names::all(&[model.to_owned()], option, opening.fetch)?;
+    let opened = open_named(chosen, opening)?.pop();
+    opened.context("one model was named")
+}
+
+fn open_named(chosen: Vec<names::Named>, opening: &Opening) -> anyhow::Result<Vec<OpenedModel>> {
+    let budget = memory::budget(opening.max_memory);
+    let links = match opening.follow_links {
         true => Links::Follow,
         false => Links::Refuse,
     };
     let stable = stable_files();
     let options = OpenOptions::new()
-        .map((!inputs.no_mmap).then_some(stable))
+        .map((!opening.no_mmap).then_some(stable))
         .links(links);
-    if let Some(cache) = &inputs.pack_cache
+    if let Some(cache) = &opening.pack_cache
         && cache.exists()
         && !cache.is_dir()
     {
@@ -103,30 +114,20 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
     chosen
         .into_iter()
         .map(|names::Named { name, folder }| {
-            let opening = Opening {
+            let cache = opening.pack_cache.as_ref();
+            let way = Way {
                 options: options.clone(),
-                precision: inputs.precision,
-                stream: inputs.stream,
-                cache: inputs
-                    .pack_cache
-                    .as_ref()
-                    .map(|folder| PackCache::new(folder, stable)),
+                precision: opening.precision,
+                stream: opening.stream,
+                cache: cache.map(|folder| PackCache::new(folder, stable)),
             };
-            open_model(name, folder, opening, &budget)
+            open_model(name, folder, way, &budget)
         })
         .collect()
 }
 
-/// Opens the model that the command line names, if any.
-///
-/// # Errors
-/// As [`open_models`].
-pub fn open_one(inputs: &Inputs) -> anyhow::Result<OpenedModel> {
-    open_models(inputs)?.pop().context("one model was named")
-}
-
 /// How a model is opened.
-struct Opening {
+struct Way {
     options: OpenOptions,
     precision: Precision,
     /// Whether its blocks stay in their files even if they fit into memory.
@@ -138,17 +139,17 @@ struct Opening {
 fn open_model(
     name: String,
     folder: PathBuf,
-    opening: Opening,
+    way: Way,
     budget: &Budget,
 ) -> anyhow::Result<OpenedModel> {
-    let Opening {
+    let Way {
         options,
         precision,
+        stream,
         cache,
-        ..
-    } = opening;
+    } = way;
     let mut checkpoint = Arc::new(options.open(&folder)?);
-    let fits = match opening.stream {
+    let fits = match stream {
         true => None,
         false => Some(memory::take(budget, &name, &checkpoint, precision)),
     };
@@ -471,7 +472,7 @@ fn corpus_file(inputs: &Inputs) -> anyhow::Result<(PathBuf, String)> {
     let named = path.to_str().and_then(HubCorpus::parse);
     match named.filter(|_| !path.exists()) {
         Some(corpus) => {
-            let file = fetch::corpus(&corpus, inputs.fetch);
+            let file = fetch::corpus(&corpus, inputs.opening.fetch);
             let file = file.with_context(|| format!("--corpus {}", path.display()))?;
             Ok((file, corpus.field.to_owned()))
         }

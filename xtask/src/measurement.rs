@@ -1,6 +1,6 @@
 //! One model's sweep over one corpus, with self-checks and messages to the user.
 
-use crate::arguments::{Inputs, Run};
+use crate::arguments::{Bos, Run};
 use crate::experiments::core::clock::Clock;
 use crate::experiments::core::data::{Data, Shared};
 use crate::experiments::core::subject::{self as experiment, Runs, Text};
@@ -83,11 +83,12 @@ impl OpenedModel {
         &'a self,
         tokenizer: Option<&'a Tokenizer>,
         text: Text<'a>,
-        (inputs, run): (&Inputs, &Run),
+        (bos, run): (Bos, &Run),
         data: &'a Data,
         clock: Option<&'a dyn Clock>,
     ) -> anyhow::Result<experiment::Subject<'a>> {
-        let (bos, _) = inputs::determined(inputs.bos, self, tokenizer)?;
+        let is_bos_asked = bos.is_asked();
+        let (bos, _) = inputs::determined(bos, self, tokenizer)?;
         Ok(experiment::Subject {
             model: &self.model,
             name: &self.name,
@@ -95,7 +96,7 @@ impl OpenedModel {
             text,
             other_text: None,
             bos: bos.id(),
-            is_bos_asked: inputs.bos.is_asked(),
+            is_bos_asked,
             end_tokens: Vec::new(),
             template: None,
             data,

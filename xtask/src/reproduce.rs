@@ -105,8 +105,8 @@ impl Arguments {
         };
         let Alone { mut arguments } = parsed
             .map_err(|found| anyhow!("expected the arguments of reproduce, found {found}"))?;
-        arguments.inputs.fetch = false;
-        arguments.inputs.pack_cache = None;
+        arguments.inputs.opening.fetch = false;
+        arguments.inputs.opening.pack_cache = None;
         arguments.shard = Shard::WHOLE;
         arguments.run.fresh = false;
         arguments.take_up = shards;
@@ -164,10 +164,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let threads = arguments.run.threads();
     let stopwatch = arguments.times.stopwatch(threads, &of_needed)?;
     let models = inputs::open_models(&arguments.inputs)?;
-    let reads_other_text = |experiment: &&dyn Experiment| experiment.needs().other_text;
-    let reads_other_text = chosen.iter().any(reads_other_text);
-    let read = inputs_of(arguments, reads_other_text);
-    results::check_folders(&arguments.out, &models, read)?;
+    results::check_folders(&arguments.out, &models, inputs_of(arguments))?;
     let names: Vec<&str> = models.iter().map(|opened| opened.name.as_str()).collect();
     taken_up::tell_empty(given, &names);
     let asked = chosen.iter().copied().filter(|experiment| {
@@ -187,7 +184,8 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         .map(|opened| inputs::open_corpus(&arguments.inputs, tokens, opened))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let shifted = if reads_other_text {
-        shifted(arguments, tokens, &models)?
+        let file = arguments.shift_corpus.as_deref();
+        other_text::open(file, &arguments.inputs, tokens, &models)?
     } else {
         models.iter().map(|_| None).collect()
     };
@@ -298,15 +296,12 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.show.show(&verdicts, &written)
 }
 
-/// The inputs that results might replace. The text of another kind is written only if it is needed and not given.
-fn inputs_of(arguments: &Arguments, reads_other_text: bool) -> impl Iterator<Item = Named> {
+/// The inputs that results might replace.
+fn inputs_of(arguments: &Arguments) -> impl Iterator<Item = Named> {
     let texts = [
         ("--corpus", arguments.inputs.corpus.clone()),
         ("--shift-corpus", arguments.shift_corpus.clone()),
     ];
-    let writes_text = reads_other_text && arguments.shift_corpus.is_none();
-    let is_written = move |path: &PathBuf| writes_text || !path.ends_with(other_text::SOURCE_CODE);
-    let texts = texts.map(|(name, path)| (name, path.filter(is_written)));
     texts.into_iter().chain(arguments.labelled.named_files())
 }
 
@@ -442,10 +437,6 @@ impl<'a> Plan<'a> {
                 continue;
             }
             experiment.announce(subject)?.into_iter().for_each(&mut say);
-            // A dry run does not write the source code of this project to a file.
-            if needs.other_text && subject.other_text.is_none() {
-                say("plain, other text: on the source code of this project".to_owned());
-            }
         }
         if as_before > 0 && before > 0 {
             output::say(format_args!("{name}: otherwise as above"));
@@ -529,8 +520,12 @@ impl<'a> Plan<'a> {
                 runs = runs.max(runner.bytes(model, plan, measure, corpus.corpus.sequences()));
             }
         }
+        let together = match self.arguments.shard.count() {
+            1 => String::new(),
+            shards => format!(" for all {shards} shards together"),
+        };
         output::say(format_args!(
-            "{count} {}: about {} on {threads} threads, from a trial of {TOKENS} tokens, and some more for readings of \
+            "{count} {}: about {} on {threads} threads{together}, from a trial of {TOKENS} tokens, and some more for readings of \
              states and weights; {} MiB of weights, and at most {} MiB for the sweep",
             if count == 1 { "pass" } else { "passes" },
             HumanDuration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
@@ -695,17 +690,4 @@ fn shared<T>(outcome: Result<T, ExperimentError>) -> anyhow::Result<()> {
         Ok(_) | Err(ExperimentError::ShareFinished) => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// The text of another kind as each model reads it; a dry run does not write one.
-fn shifted(
-    arguments: &Arguments,
-    tokens: Option<usize>,
-    models: &[OpenedModel],
-) -> anyhow::Result<Vec<Option<OpenedCorpus>>> {
-    let file = arguments.shift_corpus.as_deref();
-    if arguments.dry_run && file.is_none() {
-        return Ok(models.iter().map(|_| None).collect());
-    }
-    other_text::open(file, &arguments.inputs, tokens, models, &arguments.out)
 }

@@ -409,6 +409,12 @@ impl<'a> Prepared<'a> {
             !is_of_tasks || plan.taken_from(Source::Resample).is_empty(),
             "resample takes values of another sequence of as many tokens, and items of tasks are no sequences: use mean or zero"
         );
+        if let Some(option) = inputs.option_of_text() {
+            ensure!(
+                !is_of_tasks || !plan.taken_from(Source::Mean).is_empty(),
+                "{option}: chooses the text of mean, and no edit takes means; --items limits the items of tasks"
+            );
+        }
         let (sourced, kept) = arguments.values.open(plan, opened, sequences, inputs)?;
         text.retain(|at| kept[at]);
         let tokenizer = match &text {

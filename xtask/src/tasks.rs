@@ -46,7 +46,7 @@ impl OpenedTasks {
         })?;
         let data = Data::default();
         let text = corpus.text(inputs.tokens);
-        let subject = opened.alone(Some(&tokenizer), text, (inputs, run), &data, None)?;
+        let subject = opened.alone(Some(&tokenizer), text, (inputs.bos, run), &data, None)?;
         tell_beginning(&subject, &tokenizer)?;
         let questions = harness::questions(&subject, &tokenizer, &tasks)?;
         let encoder = harness::encoder(&subject, &tokenizer)?;

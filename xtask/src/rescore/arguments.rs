@@ -1,21 +1,19 @@
 //! The options of `rescore`.
 
-use crate::arguments::{Bos, precision, threads};
+use crate::arguments::{Bos, Opening, threads};
 use crate::experiments::asr_correction::outputs::Wanted;
-use crate::memory::Size;
 use crate::program;
 use anyhow::{bail, ensure};
-use clap::ValueEnum;
+use clap::{Arg, Args as _, Command, ValueEnum};
 use layerwise::chat::DateTime;
 use layerwise::transcripts::{CountRule, Decoder, Gate, Mode, Repair, ScoreScale, System};
-use layerwise::transformer::Precision;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Options of `rescore`.
 #[derive(clap::Args)]
-#[command(after_help = format!("\
+#[command(mut_args(needing_model), after_help = format!("\
 Example, with a trigram model made from the references of a training file and settings tuned on each other half:
   {0} rescore test.json --trigrams train.json --tune halves --out rescored
 With a transformer's scores, and with what it writes itself where the recogniser is unsure:
@@ -56,9 +54,6 @@ pub struct Arguments {
     /// Hugging Face cache
     #[arg(long, value_name = "NAME|DIR|ORG/NAME", conflicts_with = "trigrams")]
     pub model: Option<String>,
-    /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
-    #[arg(long, requires = "model")]
-    pub fetch: bool,
     /// Text before each sentence that the transformer reads but does not score, such as a word on the domain
     #[arg(long, value_name = "TEXT", default_value = "", requires = "model")]
     pub prefix: String,
@@ -73,15 +68,9 @@ pub struct Arguments {
         requires = "model"
     )]
     pub bos: Bos,
-    /// The number format of weight matrices and of the activations they multiply
-    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision, requires = "model")]
-    pub precision: Precision,
-    /// Read weights into memory instead of mapping their files
-    #[arg(long, requires = "model")]
-    pub no_mmap: bool,
-    /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
-    #[arg(long, value_name = "SIZE", requires = "model")]
-    pub max_memory: Option<Size>,
+    /// How the transformer is opened.
+    #[command(flatten)]
+    pub opening: Opening,
     /// Worker threads of the transformer [default: one for each core]
     #[arg(long, value_name = "N", value_parser = threads, requires = "model")]
     pub threads: Option<NonZeroUsize>,
@@ -186,6 +175,16 @@ pub struct Arguments {
     /// Write lattices.jsonl: the word lattice of each list
     #[arg(long, requires = "out")]
     pub lattices: bool,
+}
+
+/// Makes the options of [`Opening`] need the transformer that they open.
+fn needing_model(option: Arg) -> Arg {
+    let opening = Opening::augment_args(Command::new("opening"));
+    let mut opening = opening.get_arguments();
+    match opening.any(|own| own.get_id() == option.get_id()) {
+        true => option.requires("model"),
+        false => option,
+    }
 }
 
 /// The form of a file of lists.

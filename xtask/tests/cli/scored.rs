@@ -257,6 +257,7 @@ fn what_cannot_be_scored_is_refused() {
     let name = narrow(&sandbox);
     sandbox.write("own.jsonl", OWN.as_bytes());
     sandbox.write("bad.jsonl", b"{\"prompt\": \"a\"}\n");
+    sandbox.write("text.txt", b"A text of a few words, and more of them.");
     fs::create_dir(sandbox.path("empty")).unwrap();
     let before = sandbox.contents();
     let check = |arguments: &[&str], mentioned: &[&str]| {
@@ -271,6 +272,15 @@ fn what_cannot_be_scored_is_refused() {
         &[&["drop(0)", "--sort", "kl_nats"], &own[..]].concat(),
         &["--sort", "--tasks"],
     );
+    for (option, value) in [
+        ("--rows", "5"),
+        ("--tokens", "500"),
+        ("--context", "64"),
+        ("--corpus", "text.txt"),
+    ] {
+        let told = format!("{option}: chooses the text of mean, and no edit takes means");
+        check(&[&["drop(0)", option, value], &own[..]].concat(), &[&told]);
+    }
     check(
         &["drop(0)", "--out", "o.csv", "--per-item", "i.csv"],
         &["--tasks"],
