@@ -45,7 +45,8 @@ pub struct Opening {
 #[derive(Args, Clone, Debug)]
 pub struct Inputs {
     /// The name of an embedded model, or a checkpoint folder in the Hugging Face layout (write ./NAME for a folder that has
-    /// the name of an embedded model); LABEL=DIR gives it a label in the results; repeatable [default: the embedded models]
+    /// the name of an embedded model); LABEL=DIR gives it a label in the results; repeatable, except in `activations`
+    /// [default: the embedded models]
     ///
     /// ORG/NAME or ORG/NAME@REVISION names a model on the Hugging Face hub, which is taken from the Hugging Face cache
     #[arg(long, value_name = "NAME|DIR|ORG/NAME|LABEL=…")]

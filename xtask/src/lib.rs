@@ -241,7 +241,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(opens.len(), 12, "{opens:?}");
+        assert_eq!(opens.len(), 13, "{opens:?}");
     }
 
     /// A command that takes any values, and in which nothing is required but what options require of each other.
