@@ -51,6 +51,8 @@ pub struct Arguments {
 pub fn activations(arguments: &Arguments) -> anyhow::Result<()> {
     output::check_file(&arguments.out)?;
     let folder = run_folder(&arguments.out);
+    let manifest_file = folder.join("manifest.json");
+    output::check_file(&manifest_file)?;
     let edit: Edit = arguments
         .edit
         .parse()
@@ -98,7 +100,7 @@ pub fn activations(arguments: &Arguments) -> anyhow::Result<()> {
         corpus.corpus.tokens(),
         file.bytes() >> 20
     ));
-    interrupt::watch(true)?;
+    interrupt::watch(interrupt::KEPT)?;
     let plan = sourced.with_means(opened, sequences, &arguments.run, Some(&folder))?;
 
     output::make_folder(&folder)?;
@@ -120,7 +122,7 @@ pub fn activations(arguments: &Arguments) -> anyhow::Result<()> {
     let mut manifest = Manifest::new(arguments.run.threads().get());
     let run = manifest::Run::new(opened, &corpus).with_sources(sourced.record());
     manifest.runs.push(run);
-    output::write(&folder.join("manifest.json"), manifest.json()?.as_bytes())?;
+    output::write(&manifest_file, manifest.json()?.as_bytes())?;
     output::print_paths([&arguments.out])?;
     Ok(())
 }

@@ -9,41 +9,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The models, and the text they run on.
-#[derive(Args, Clone, Debug)]
-pub struct Inputs {
-    /// The name of an embedded model, or a checkpoint folder in the Hugging Face layout (write ./NAME for a folder that has
-    /// the name of an embedded model); LABEL=DIR gives it a label in the results; repeatable [default: the embedded models]
-    ///
-    /// ORG/NAME or ORG/NAME@REVISION names a model on the Hugging Face hub, which is taken from the Hugging Face cache
-    #[arg(long, value_name = "NAME|DIR|ORG/NAME|LABEL=…")]
-    pub model: Vec<String>,
-    /// Whether the command takes the model by its place, so that messages do not call it `--model`.
-    #[arg(skip)]
-    pub by_place: bool,
-    /// Download missing models named ORG/NAME, and missing data sets, into the Hugging Face cache with the tool `hf`
+/// How models are opened.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Opening {
+    /// Download models and data sets that are named ORG/NAME and missing into the Hugging Face cache, with the tool `hf`
     #[arg(long)]
     pub fetch: bool,
-    /// A file of text (.txt, .raw), documents (.jsonl, one a line, or .json, an array), any of these also as .gz, a column of
-    /// documents (.parquet), or token ids (.npy); NAME:CONFIG:SPLIT:FIELD names a data set in the Hugging Face cache
-    /// [default: the embedded text]
-    #[arg(long, value_name = "FILE|NAME:CONFIG:SPLIT:FIELD")]
-    pub corpus: Option<PathBuf>,
-    /// Take the first N usable sequences
-    #[arg(long, value_name = "N")]
-    pub rows: Option<usize>,
-    /// Tokens of a sequence, BOS included [default: 512, or the model's maximum if that is less]
-    #[arg(long, value_name = "T")]
-    pub context: Option<usize>,
-    /// Take at most N tokens [default: 20000 for `reproduce` without this and without --rows, else all]
-    #[arg(long, value_name = "N")]
-    pub tokens: Option<usize>,
-    /// The token before each text: as the checkpoint's tokenizer says (auto), none, or a token id
-    #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
-    pub bos: Bos,
-    /// The field of a .jsonl line, or the column of a .parquet file, that contains the text
-    #[arg(long, value_name = "NAME", default_value = "text")]
-    pub field: String,
     /// Read weights into memory instead of mapping their files: safe even if a file changes during the run, but uses more
     /// memory
     #[arg(long)]
@@ -62,7 +33,7 @@ pub struct Inputs {
     #[arg(long)]
     pub follow_links: bool,
     /// The number format of weight matrices and of the activations they multiply; sums stay in f32. bf16 needs a CPU with
-    /// AVX512-BF16, and the program measures and prints its difference from f32
+    /// AVX512-BF16; a run over a text measures and prints its difference from f32
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision)]
     pub precision: Precision,
     /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
@@ -70,26 +41,67 @@ pub struct Inputs {
     pub max_memory: Option<Size>,
 }
 
+/// The models, and the text they run on.
+#[derive(Args, Clone, Debug)]
+pub struct Inputs {
+    /// The name of an embedded model, or a checkpoint folder in the Hugging Face layout (write ./NAME for a folder that has
+    /// the name of an embedded model); LABEL=DIR gives it a label in the results; repeatable, except in `activations`
+    /// [default: the embedded models]
+    ///
+    /// ORG/NAME or ORG/NAME@REVISION names a model on the Hugging Face hub, which is taken from the Hugging Face cache
+    #[arg(long, value_name = "NAME|DIR|ORG/NAME|LABEL=…")]
+    pub model: Vec<String>,
+    /// A file of text (.txt, .raw), documents (.jsonl, one a line, or .json, an array), any of these also as .gz, a column of
+    /// documents (.parquet), or token ids (.npy); NAME:CONFIG:SPLIT:FIELD names a data set in the Hugging Face cache
+    /// [default: the embedded text]
+    #[arg(long, value_name = "FILE|NAME:CONFIG:SPLIT:FIELD")]
+    pub corpus: Option<PathBuf>,
+    /// Take the first N usable sequences
+    #[arg(long, value_name = "N")]
+    pub rows: Option<usize>,
+    /// Tokens of a sequence, BOS included [default: 512, or the model's maximum if that is less]
+    #[arg(long, value_name = "T")]
+    pub context: Option<usize>,
+    /// Take at most N tokens [default: all; without --rows 20000 for `reproduce`, and 4096 for `fastest` and for the means of
+    /// `sweep --tasks`]
+    #[arg(long, value_name = "N")]
+    pub tokens: Option<usize>,
+    /// The token before each text: as the checkpoint's tokenizer says (auto), none, or a token id
+    #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
+    pub bos: Bos,
+    /// The field of a .jsonl line, or the column of a .parquet file, that contains the text
+    #[arg(long, value_name = "NAME", default_value = "text")]
+    pub field: String,
+    /// How the models are opened.
+    #[command(flatten)]
+    pub opening: Opening,
+}
+
 impl Inputs {
-    /// One model, with every other option at its default.
-    pub fn of_model(model: &str) -> Self {
+    /// The embedded text, with this token before it.
+    pub fn embedded(bos: Bos) -> Self {
         Self {
-            model: vec![model.to_owned()],
-            by_place: false,
-            fetch: false,
+            model: Vec::new(),
             corpus: None,
             rows: None,
             context: None,
             tokens: None,
-            bos: Bos::Auto,
+            bos,
             field: "text".to_owned(),
-            no_mmap: false,
-            stream: false,
-            pack_cache: None,
-            follow_links: false,
-            precision: Precision::F32,
-            max_memory: None,
+            opening: Opening::default(),
         }
+    }
+
+    /// An option of those that choose and cut the text, if one is given.
+    pub fn option_of_text(&self) -> Option<&'static str> {
+        let given = [
+            ("--corpus", self.corpus.is_some()),
+            ("--rows", self.rows.is_some()),
+            ("--context", self.context.is_some()),
+            ("--tokens", self.tokens.is_some()),
+        ];
+        let first = given.into_iter().find(|(_, is_given)| *is_given);
+        first.map(|(option, _)| option)
     }
 }
 
@@ -108,6 +120,15 @@ pub struct Run {
 }
 
 impl Run {
+    /// A run in which nothing is kept that could be discarded.
+    pub fn unkept(threads: Option<NonZeroUsize>) -> Self {
+        Self {
+            threads,
+            fresh: false,
+            trial: None,
+        }
+    }
+
     /// The number of worker threads.
     pub fn threads(&self) -> NonZeroUsize {
         threads_or_cores(self.threads)
@@ -150,12 +171,9 @@ pub enum Bos {
 }
 
 impl Bos {
-    /// The token that the user names, if any.
-    pub fn given(self) -> Option<u32> {
-        match self {
-            Self::Id(id) => Some(id),
-            Self::Auto | Self::None => None,
-        }
+    /// Whether the user names a token, or asks for none.
+    pub fn is_asked(self) -> bool {
+        !matches!(self, Self::Auto)
     }
 }
 

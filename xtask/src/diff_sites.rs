@@ -1,6 +1,6 @@
 //! `diff-sites`: finds where a model's activations first differ from a reference's.
 
-use crate::arguments::Inputs;
+use crate::arguments::Opening;
 use crate::inputs;
 use crate::memory;
 use anyhow::{Context, bail, ensure};
@@ -23,12 +23,11 @@ pub struct Arguments {
     /// An embedded model's name, a checkpoint folder, or ORG/NAME of a model in the Hugging Face cache
     #[arg(value_name = "MODEL")]
     model: String,
-    /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
-    #[arg(long)]
-    fetch: bool,
     /// The reference's activations
     #[arg(value_name = "REFERENCE.safetensors")]
     reference: PathBuf,
+    #[command(flatten)]
+    opening: Opening,
 }
 
 /// Runs the command.
@@ -38,13 +37,8 @@ pub struct Arguments {
 pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
     let path = arguments.reference.display();
     let reference = TensorFile::open(&arguments.reference)?;
-    memory::budget(None).check(&path.to_string(), reference.size())?;
-    let inputs = Inputs {
-        by_place: true,
-        fetch: arguments.fetch,
-        ..Inputs::of_model(&arguments.model)
-    };
-    let opened = inputs::open_one(&inputs)?;
+    memory::budget(arguments.opening.max_memory).check(&path.to_string(), reference.size())?;
+    let opened = inputs::open_one(&arguments.model, "", &arguments.opening)?;
     let config = opened.model.config();
     let in_tokens = || format!("{path}: tensor `tokens`");
     let tokens = tokens(&reference).with_context(in_tokens)?;

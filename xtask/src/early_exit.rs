@@ -1,6 +1,6 @@
 //! `early-exit`: trains a classifier that stops a model early, and reports what a rule saves and loses on a task.
 
-use crate::arguments::{Inputs, Run};
+use crate::arguments::{self, Bos, Inputs, Opening, Run, threads_or_cores};
 use crate::experiments::core::clock::Clock;
 use crate::experiments::core::data::Data;
 use crate::experiments::core::subject::Subject;
@@ -17,6 +17,7 @@ use layerwise::exits::{Classifier, Rule, Stop, Vocab};
 use layerwise::files::sha256;
 use layerwise::tasks::{DATA_SETS, DataSet, Task, Wanted, read_own};
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// Options of `early-exit`.
@@ -49,10 +50,17 @@ struct Asked {
     /// Refuse a task in which a prompt is longer than the model's context, instead of leaving that prompt out
     #[arg(long)]
     strict: bool,
+    /// An embedded model's name, a checkpoint folder, or ORG/NAME of a model in the Hugging Face cache
+    #[arg(long, value_name = "NAME|DIR|ORG/NAME")]
+    model: String,
+    /// The token before each item: as lm-evaluation-harness puts it (auto), none, or a token id
+    #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
+    bos: Bos,
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = arguments::threads)]
+    threads: Option<NonZeroUsize>,
     #[command(flatten)]
-    inputs: Inputs,
-    #[command(flatten)]
-    run: Run,
+    opening: Opening,
 }
 
 impl Asked {
@@ -232,7 +240,7 @@ fn identity(opened: &OpenedModel) -> String {
 /// # Errors
 /// Inputs are invalid, a classifier cannot be trained or written, or the user interrupts.
 pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    interrupt::watch(true)?;
+    interrupt::watch(interrupt::LOST)?;
     match &arguments.command {
         Command::Train(arguments) => train_on(arguments),
         Command::Eval(arguments) => evaluate_on(arguments),
@@ -267,13 +275,7 @@ fn open(asked: &Asked) -> anyhow::Result<Opened> {
             )?
         }
     };
-    let mut models = inputs::open_models(&asked.inputs)?;
-    ensure!(
-        models.len() == 1,
-        "early-exit takes one model, found {}: give one with --model",
-        models.len()
-    );
-    let model = models.remove(0);
+    let model = inputs::open_one(&asked.model, "--model ", &asked.opening)?;
     let Some(tokenizer) = inputs::open_tokenizer(&model)? else {
         bail!(
             "{}: the task needs a tokenizer.json, but the model's folder has none",
@@ -299,9 +301,9 @@ fn with_subject<T>(
 ) -> anyhow::Result<T> {
     let model = &opened.model;
     // This experiment does not use the text.
-    let corpus = inputs::open_corpus(&asked.inputs, Some(TOKENS), model)?;
+    let corpus = inputs::open_corpus(&Inputs::embedded(asked.bos), Some(TOKENS), model)?;
     let data = Data::default();
-    let how = (&asked.inputs, &asked.run);
+    let how = (asked.bos, &Run::unkept(asked.threads));
     let clock = stopwatch.map(|stopwatch| stopwatch as &dyn Clock);
     let subject = model.alone(
         Some(&opened.tokenizer),
@@ -309,7 +311,7 @@ fn with_subject<T>(
         how,
         &data,
         clock,
-    );
+    )?;
     tell_beginning(&subject, &opened.tokenizer)?;
     work(&subject)
 }
@@ -328,10 +330,9 @@ fn train_on(arguments: &Train) -> anyhow::Result<()> {
     let opened = open(&arguments.asked)?;
     let task = opened.task.files.iter();
     let task = task.map(|path| ("the task", Some(path.clone())));
-    let read = [("--corpus", arguments.asked.inputs.corpus.clone())];
     output::check_distinct(
         [("--out", Some(arguments.out.clone()))],
-        task.chain(read).chain(opened.model.named_files()),
+        task.chain(opened.model.named_files()),
     )?;
     let (rule, vocab) = (arguments.rule, arguments.vocab);
     let (trained, instances) = with_subject(&arguments.asked, &opened, None, |subject| {
@@ -376,7 +377,7 @@ fn evaluate_on(arguments: &Eval) -> anyhow::Result<()> {
     let chosen = chosen.ok_or_else(|| {
         anyhow!("expected a rule; give --exit FILE, a classifier that `early-exit train` wrote, or a rule such as --exit gap:0.9")
     })?;
-    let threads = arguments.asked.run.threads();
+    let threads = threads_or_cores(arguments.asked.threads);
     let stopwatch = (arguments.timed > 0).then(|| Stopwatch::new(threads));
     let evaluated = with_subject(&arguments.asked, &opened, stopwatch.as_ref(), |subject| {
         Ok(evaluate(subject, &opened.task, &chosen, arguments.timed)?)
@@ -457,9 +458,9 @@ fn told(opened: &Opened, chosen: &Tested, evaluated: &Evaluated) -> String {
     let _ = writeln!(
         text,
         "{} on {} items of {}, {} over {} at {}: left out {}; agreement {:.3}{error}",
-        opened.model.name,
+        output::plain(&opened.model.name),
         own.instances,
-        own.task,
+        output::plain(&own.task),
         own.rule,
         own.vocab,
         chosen.threshold,

@@ -12,6 +12,7 @@ use layerwise::files::{Folder, Links, sha256};
 use serde_json::{Map, Value};
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// A file's name and bytes.
 type File = (&'static str, &'static [u8]);
@@ -96,6 +97,18 @@ pub fn corpus() -> anyhow::Result<PathBuf> {
     Ok(folder.join(TEXT_FILE))
 }
 
+/// The file of the second text, the program's source code.
+///
+/// # Errors
+/// The file is not on disk and cannot be written.
+pub fn other_corpus() -> anyhow::Result<PathBuf> {
+    static TEXT: LazyLock<String> = LazyLock::new(source_code);
+    const FILE: &str = "source-code.jsonl";
+    // Each version of the program has a folder of its own, so that none replaces what another reads.
+    let folder = format!("source-code/{}", &sha256(TEXT.as_bytes())[..16]);
+    Ok(on_disk(&folder, &[(FILE, TEXT.as_bytes())])?.join(FILE))
+}
+
 /// The documents of the embedded text.
 ///
 /// # Errors
@@ -114,7 +127,7 @@ pub fn documents() -> anyhow::Result<Vec<String>> {
 }
 
 /// The Rust source of the library crates, sorted by path: each file is one JSON line with its `text`.
-pub fn source_code() -> String {
+fn source_code() -> String {
     let line = |(_, text): &(&str, &str)| serde_json::json!({ "text": text }).to_string() + "\n";
     SOURCES.iter().map(line).collect()
 }

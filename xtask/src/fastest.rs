@@ -1,6 +1,6 @@
 //! `fastest`: finds the fastest schedule that loses little on a task.
 
-use crate::arguments::{Inputs, Run};
+use crate::arguments::{self, Inputs, Run};
 use crate::experiments::core::data::Data;
 use crate::experiments::sublayer_skip::search::{Found, Tried, fastest, schedules};
 use crate::inputs::{self, OpenedModel};
@@ -9,6 +9,7 @@ use crate::{interrupt, output};
 use anyhow::{Context, ensure};
 use layerwise::tasks::read_own;
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// Options of `fastest`.
@@ -19,8 +20,9 @@ pub struct Arguments {
     task: PathBuf,
     #[command(flatten)]
     inputs: Inputs,
-    #[command(flatten)]
-    run: Run,
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = arguments::threads)]
+    threads: Option<NonZeroUsize>,
     /// The fraction of the plain model's accuracy that may be lost (of agreement with its choices if gold is not given)
     #[arg(long, value_name = "PART", default_value_t = 0.01)]
     lose: f64,
@@ -45,12 +47,18 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "--lose {}: expected a fraction of at least 0 and below 1",
         arguments.lose
     );
-    interrupt::watch(true)?;
+    interrupt::watch(interrupt::LOST)?;
     let task = read_own(&arguments.task, arguments.items as usize)?;
     let models = inputs::open_models(&arguments.inputs)?;
-    for opened in &models {
+    for (place, opened) in models.iter().enumerate() {
         let found = search(arguments, opened, &task).with_context(|| opened.name.clone())?;
-        print(arguments, opened, &found)?;
+        match arguments.all {
+            true => {
+                let rows = rows(opened, &found, place == 0)?;
+                std::io::stdout().write_all(&rows)?;
+            }
+            false => print(arguments, opened, &found)?,
+        }
     }
     Ok(())
 }
@@ -73,50 +81,56 @@ fn search(
     ));
     let data = Data::default();
     let text = corpus.text(arguments.inputs.tokens);
-    let how = (&arguments.inputs, &arguments.run);
-    let subject = opened.alone(tokenizer.as_ref(), text, how, &data, None);
+    let how = (arguments.inputs.bos, &Run::unkept(arguments.threads));
+    let subject = opened.alone(tokenizer.as_ref(), text, how, &data, None)?;
     if let Some(tokenizer) = &tokenizer {
         tell_beginning(&subject, tokenizer)?;
     }
     Ok(fastest(&subject, task, arguments.lose)?)
 }
 
-fn print(arguments: &Arguments, opened: &OpenedModel, found: &Found) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    let quality = match found.is_agreement {
+/// What the quality of a schedule is.
+fn quality(found: &Found) -> &'static str {
+    match found.is_agreement {
         true => "agreement",
         false => "accuracy",
-    };
-    if arguments.all {
-        writeln!(
-            out,
-            "model,schedule,predicted_ratio,{quality},relative_loss,relative_loss_se,control"
-        )?;
-        for tried in &found.tried {
-            let error = tried
-                .loss_se
-                .map_or(String::new(), |error| format!("{error:.4}"));
-            writeln!(
-                out,
-                "{},\"{}\",{:.4},{:.4},{:.4},{error},{}",
-                opened.name,
-                tried.edit,
-                tried.predicted_ratio,
-                tried.quality,
-                tried.loss,
-                tried.is_control
-            )?;
-        }
-        return Ok(());
     }
+}
+
+/// Every schedule that was tried with a model, as CSV; below a head for the `first` model.
+fn rows(opened: &OpenedModel, found: &Found, first: bool) -> anyhow::Result<Vec<u8>> {
+    let mut rows = csv::Writer::from_writer(Vec::new());
+    if first {
+        rows.write_record([
+            "model",
+            "schedule",
+            "predicted_ratio",
+            quality(found),
+            "relative_loss",
+            "relative_loss_se",
+            "control",
+        ])?;
+    }
+    let number = |value: f64| format!("{value:.4}");
+    for tried in &found.tried {
+        rows.write_record([
+            output::plain(&opened.name),
+            tried.edit.to_string(),
+            number(tried.predicted_ratio),
+            number(tried.quality),
+            number(tried.loss),
+            tried.loss_se.map_or(String::new(), number),
+            tried.is_control.to_string(),
+        ])?;
+    }
+    Ok(rows.into_inner()?)
+}
+
+fn print(arguments: &Arguments, opened: &OpenedModel, found: &Found) -> anyhow::Result<()> {
     match found.best.and_then(|best| found.tried.get(best)) {
         Some(tried) => {
-            writeln!(out, "{}", tried.edit)?;
-            output::say(format_args!(
-                "{}: {}",
-                opened.name,
-                told(found, tried, quality)
-            ));
+            writeln!(std::io::stdout(), "{}", tried.edit)?;
+            output::say(format_args!("{}: {}", opened.name, told(found, tried)));
         }
         None => output::say(format_args!(
             "{}: every schedule that was tried loses more than {}; raise --lose, or see them all with --all",
@@ -126,7 +140,8 @@ fn print(arguments: &Arguments, opened: &OpenedModel, found: &Found) -> anyhow::
     Ok(())
 }
 
-fn told(found: &Found, tried: &Tried, quality: &str) -> String {
+fn told(found: &Found, tried: &Tried) -> String {
+    let quality = quality(found);
     let error = tried.loss_se.map_or(String::new(), |error| {
         format!(" (standard error {:.1} %)", 100.0 * error)
     });

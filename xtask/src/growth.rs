@@ -1,6 +1,7 @@
 //! `growth`: the cost of runs as models grow, from the multiply-adds of their products and the speed of this machine.
 
 use crate::arguments::{self, threads_or_cores};
+use crate::memory::{self, Size};
 use crate::{output, program};
 use anyhow::Context;
 use layerwise::architecture::{Mlp, ModelConfig};
@@ -28,18 +29,24 @@ pub struct Arguments {
     #[arg(long, value_name = "N", value_parser = arguments::threads)]
     threads: Option<NonZeroUsize>,
     /// Units to time
-    #[arg(long, value_name = "N", default_value = "4")]
-    units: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    units: u32,
     /// Blocks of the model to time, at least two to swap
     #[arg(long, value_name = "N", default_value = "12", value_parser = clap::value_parser!(u32).range(2..))]
     layers: u32,
     /// Width of the model to time
-    #[arg(long, value_name = "N", default_value = "768")]
-    width: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value = "768", value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    width: u32,
     /// Tokens of a unit
-    #[arg(long, value_name = "N", default_value = "512")]
-    context: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value = "512", value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    context: u32,
+    /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
+    #[arg(long, value_name = "SIZE")]
+    max_memory: Option<Size>,
 }
+
+/// A larger number of units, width or context is a typing error.
+const MOST: i64 = 1 << 20;
 
 /// The families of schedules, each with its edits.
 const FAMILIES: [(&str, &[&str]); 4] = [
@@ -78,7 +85,7 @@ impl Progress for Clock {
 pub fn growth(arguments: &Arguments) -> anyhow::Result<()> {
     let threads = threads_or_cores(arguments.threads);
     let timed = time(arguments, threads)?;
-    let text = page(arguments.context.get(), threads, &timed)?;
+    let text = page(arguments.context as usize, threads, &timed)?;
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
@@ -86,8 +93,8 @@ pub fn growth(arguments: &Arguments) -> anyhow::Result<()> {
 fn time(arguments: &Arguments, threads: NonZeroUsize) -> anyhow::Result<Timed> {
     let (layers, width, context) = (
         arguments.layers as usize,
-        arguments.width.get(),
-        arguments.context.get(),
+        arguments.width as usize,
+        arguments.context as usize,
     );
     let vocab = 50_257;
     let config = ModelConfig::tiny().with(|config| {
@@ -112,10 +119,19 @@ fn time(arguments: &Arguments, threads: NonZeroUsize) -> anyhow::Result<Timed> {
         is_parallel: false,
         is_tied: true,
     };
+    let units = 0..arguments.units as usize;
+    let budget = memory::budget(arguments.max_memory);
+    let weights = timed.bytes(4.0);
+    let tokens = 4.0 * (context * (width + units.len())) as f64;
+    // While weights are packed they are in memory twice.
+    budget.check(
+        "the weights and units to time",
+        (2.0 * weights + tokens) as u64,
+    )?;
+    let _memory = budget.hold("the weights", weights as u64)?;
     let model = Model::random(config, 0);
     let plan = Plan::new(model.stack(), &families(FAMILIES[3].1)?, MOST_SCHEDULES)?;
     let token = |unit: usize, at: usize| ((unit * 977 + at * at * 31 + at * 7) % vocab) as u32;
-    let units = 0..arguments.units.get();
     let sequences: Vec<Vec<u32>> = units
         .map(|unit| (0..context).map(|at| token(unit, at)).collect())
         .collect();
@@ -125,7 +141,10 @@ fn time(arguments: &Arguments, threads: NonZeroUsize) -> anyhow::Result<Timed> {
         plan.entries().len()
     ));
     let clock = Clock::default();
-    let runner = Runner::new().threads(threads).progress(&clock);
+    let runner = Runner::new()
+        .threads(threads)
+        .memory(budget)
+        .progress(&clock);
     runner.measure(&model, &plan, &Divergence::new(), &sequences)?;
     let times = clock.0.into_inner().unwrap_or_else(PoisonError::into_inner);
     let between = times

@@ -1,6 +1,6 @@
 //! Opens the models and corpora that the command line names.
 
-use crate::arguments::{self, Inputs};
+use crate::arguments::{self, Inputs, Opening};
 use crate::experiments::core::subject::Text;
 use crate::names;
 use crate::output::Named;
@@ -15,7 +15,7 @@ use layerwise::transformer::{Model, Packing, Precision};
 use layerwise::weights::{
     self, Checkpoint, Links, OpenOptions, OpenedFile, PackCache, StableFiles,
 };
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The default context, in tokens.
@@ -77,21 +77,32 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
             .into_iter()
             .map(|(name, folder)| names::Named { name, folder })
             .collect(),
-        false => {
-            let option = if inputs.by_place { "" } else { "--model " };
-            names::all(&inputs.model, option, inputs.fetch)?
-        }
+        false => names::all(&inputs.model, "--model ", inputs.opening.fetch)?,
     };
-    let budget = memory::budget(inputs.max_memory);
-    let links = match inputs.follow_links {
+    open_named(chosen, &inputs.opening)
+}
+
+/// Opens one model; `option` is what stands before its name on the command line, such as `--model `.
+///
+/// # Errors
+/// As [`open_models`].
+pub fn open_one(model: &str, option: &str, opening: &Opening) -> anyhow::Result<OpenedModel> {
+    let chosen = names::all(&[model.to_owned()], option, opening.fetch)?;
+    let opened = open_named(chosen, opening)?.pop();
+    opened.context("one model was named")
+}
+
+fn open_named(chosen: Vec<names::Named>, opening: &Opening) -> anyhow::Result<Vec<OpenedModel>> {
+    let budget = memory::budget(opening.max_memory);
+    let links = match opening.follow_links {
         true => Links::Follow,
         false => Links::Refuse,
     };
     let stable = stable_files();
     let options = OpenOptions::new()
-        .map((!inputs.no_mmap).then_some(stable))
+        .map((!opening.no_mmap).then_some(stable))
         .links(links);
-    if let Some(cache) = &inputs.pack_cache
+    if let Some(cache) = &opening.pack_cache
         && cache.exists()
         && !cache.is_dir()
     {
@@ -103,30 +114,20 @@ pub fn open_models(inputs: &Inputs) -> anyhow::Result<Vec<OpenedModel>> {
     chosen
         .into_iter()
         .map(|names::Named { name, folder }| {
-            let opening = Opening {
+            let cache = opening.pack_cache.as_ref();
+            let way = Way {
                 options: options.clone(),
-                precision: inputs.precision,
-                stream: inputs.stream,
-                cache: inputs
-                    .pack_cache
-                    .as_ref()
-                    .map(|folder| PackCache::new(folder, stable)),
+                precision: opening.precision,
+                stream: opening.stream,
+                cache: cache.map(|folder| PackCache::new(folder, stable)),
             };
-            open_model(name, folder, opening, &budget)
+            open_model(name, folder, way, &budget)
         })
         .collect()
 }
 
-/// Opens the model that the command line names, if any.
-///
-/// # Errors
-/// As [`open_models`].
-pub fn open_one(inputs: &Inputs) -> anyhow::Result<OpenedModel> {
-    open_models(inputs)?.pop().context("one model was named")
-}
-
 /// How a model is opened.
-struct Opening {
+struct Way {
     options: OpenOptions,
     precision: Precision,
     /// Whether its blocks stay in their files even if they fit into memory.
@@ -138,17 +139,17 @@ struct Opening {
 fn open_model(
     name: String,
     folder: PathBuf,
-    opening: Opening,
+    way: Way,
     budget: &Budget,
 ) -> anyhow::Result<OpenedModel> {
-    let Opening {
+    let Way {
         options,
         precision,
+        stream,
         cache,
-        ..
-    } = opening;
+    } = way;
     let mut checkpoint = Arc::new(options.open(&folder)?);
-    let fits = match opening.stream {
+    let fits = match stream {
         true => None,
         false => Some(memory::take(budget, &name, &checkpoint, precision)),
     };
@@ -260,13 +261,42 @@ pub(crate) fn has_tokenizer(opened: &OpenedModel) -> bool {
     folder.is_ok_and(|folder| Tokenizer::is_in(&folder).unwrap_or(true))
 }
 
-/// The token before each text, and the file, option or habit of the family that determines it. `text` names the text in messages.
+/// The token before each text, and the file, option or habit of the family that determines it; if the user does not, says so.
+/// `text` names the text in messages.
 ///
 /// # Errors
-/// The tokenizer lacks the token.
+/// As [`determined`].
 pub(crate) fn beginning(
     given: arguments::Bos,
     text: &str,
+    opened: &OpenedModel,
+    tokenizer: Option<&Tokenizer>,
+) -> anyhow::Result<(corpus::Bos, String)> {
+    let (bos, source) = determined(given, opened, tokenizer)?;
+    if let Some(tokenizer) = tokenizer.filter(|_| !given.is_asked()) {
+        let (name, token) = (&opened.name, spelled(bos.id(), tokenizer)?);
+        output::say(format_args!("{name}: {token} before {text}, by {source}"));
+    }
+    Ok((bos, source))
+}
+
+/// A token before texts, for messages.
+///
+/// # Errors
+/// The tokenizer cannot decode it.
+pub(crate) fn spelled(bos: Option<u32>, tokenizer: &Tokenizer) -> anyhow::Result<String> {
+    Ok(match bos {
+        Some(id) => format!("token {id} ({:?})", tokenizer.decode(&[id])?),
+        None => "nothing".to_owned(),
+    })
+}
+
+/// The token before each text, and the file, option or habit of the family that determines it.
+///
+/// # Errors
+/// The tokenizer puts several tokens before a text.
+pub(crate) fn determined(
+    given: arguments::Bos,
     opened: &OpenedModel,
     tokenizer: Option<&Tokenizer>,
 ) -> anyhow::Result<(corpus::Bos, String)> {
@@ -282,14 +312,7 @@ pub(crate) fn beginning(
     let habit = layerwise::habit(opened.model.config().bos, &end_tokens(opened)?);
     let found = tokenizer.beginning(habit)?;
     let bos = found.bos.map_or(corpus::Bos::None, corpus::Bos::Auto);
-    let token = match found.bos {
-        Some(id) => format!("token {id} ({:?})", tokenizer.decode(&[id])?),
-        None => "nothing".to_owned(),
-    };
-    let name = &opened.name;
-    let source = found.source.to_string();
-    output::say(format_args!("{name}: {token} before {text}, by {source}"));
-    Ok((bos, source))
+    Ok((bos, found.source.to_string()))
 }
 
 /// Token ids of a prompt, with the token before it.
@@ -403,8 +426,7 @@ pub fn open_corpus(
             parts.join(", ")
         ));
     }
-    let file = path.file_name().unwrap_or(path.as_os_str());
-    let text = format!("each text of {}", output::plain(&file.to_string_lossy()));
+    let text = format!("each text of {}", file_name(&path));
     let (bos, bos_source) = beginning(inputs.bos, &text, opened, tokenizer)?;
     let eos_left_out = match tokenizer {
         Some(tokenizer) => ending(opened, tokenizer)?,
@@ -450,7 +472,7 @@ fn corpus_file(inputs: &Inputs) -> anyhow::Result<(PathBuf, String)> {
     let named = path.to_str().and_then(HubCorpus::parse);
     match named.filter(|_| !path.exists()) {
         Some(corpus) => {
-            let file = fetch::corpus(&corpus, inputs.fetch);
+            let file = fetch::corpus(&corpus, inputs.opening.fetch);
             let file = file.with_context(|| format!("--corpus {}", path.display()))?;
             Ok((file, corpus.field.to_owned()))
         }
@@ -458,7 +480,35 @@ fn corpus_file(inputs: &Inputs) -> anyhow::Result<(PathBuf, String)> {
     }
 }
 
+/// The name of a file, for messages.
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    output::plain(&name.to_string_lossy())
+}
+
 impl OpenedCorpus {
+    /// The token before texts other than this one, such as those of data sets, and what determines it. Token ids have none
+    /// before them, but such a text has.
+    ///
+    /// # Errors
+    /// As [`determined`].
+    pub fn beginning_of_others(
+        &self,
+        given: arguments::Bos,
+        opened: &OpenedModel,
+        tokenizer: &Tokenizer,
+    ) -> anyhow::Result<(Option<u32>, String)> {
+        let (bos, source) = match self.tokenizer_sha256 {
+            // The line of the text itself tells it.
+            Some(_) => determined(given, opened, Some(tokenizer))?,
+            None => {
+                let text = format!("each text besides {}", file_name(&self.path));
+                beginning(given, &text, opened, Some(tokenizer))?
+            }
+        };
+        Ok((bos.id(), source))
+    }
+
     /// The text as experiments read it. `most_tokens` is the most tokens that the user wants to run.
     pub fn text(&self, most_tokens: Option<usize>) -> Text<'_> {
         Text {

@@ -25,11 +25,25 @@ pub fn is_cause_of(error: &anyhow::Error) -> bool {
     })
 }
 
-/// Makes Ctrl-C set [`STOP`], and tells the user whether finished work is kept.
+/// What becomes of finished work in a command that keeps it.
+pub const KEPT: &str = "finished work is kept";
+
+/// What becomes of finished work in a command that keeps none.
+pub const LOST: &str = "nothing is kept";
+
+/// What becomes of finished work in a command that keeps it beside its `--out`, if that is given.
+pub fn beside_out(is_given: bool) -> &'static str {
+    match is_given {
+        true => KEPT,
+        false => "nothing is kept without --out",
+    }
+}
+
+/// Makes Ctrl-C set [`STOP`], and tells the user what becomes of finished work.
 ///
 /// # Errors
 /// The system refuses the signal handler.
-pub fn watch(kept: bool) -> anyhow::Result<()> {
+pub fn watch(becomes: &'static str) -> anyhow::Result<()> {
     ctrlc::set_handler(move || {
         if STOP.swap(true, Ordering::Relaxed) {
             std::process::exit(EXIT_CODE.into());
@@ -42,10 +56,6 @@ pub fn watch(kept: bool) -> anyhow::Result<()> {
                 format!(", which takes up to about {takes}")
             }
             None => String::new(),
-        };
-        let becomes = match kept {
-            true => "finished work is kept",
-            false => "nothing is kept without --out",
         };
         output::say(format_args!(
             "finishing work in progress{takes}; Ctrl-C again ends at once ({becomes})"

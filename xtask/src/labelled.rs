@@ -11,12 +11,12 @@ use crate::manifest::FileHash;
 use crate::output::Named;
 use anyhow::ensure;
 use clap::{Arg, ArgMatches, Command, value_parser};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-/// Where labelled data comes from, and how much of it is used, by experiment.
+/// Where labelled data comes from, and how much of it is used, by experiment, as far as the user says.
 #[derive(Clone, Debug)]
 pub struct Options {
     folders: BTreeMap<&'static str, PathBuf>,
@@ -59,7 +59,7 @@ impl clap::FromArgMatches for Options {
         };
         let limit = |(id, source): (_, &Source)| {
             let given = matches.get_one::<u32>(source.limit.option);
-            Some((id, given.copied().or(source.limit.default)?))
+            Some((id, *given?))
         };
         Ok(Self {
             folders: sources().filter_map(folder).collect(),
@@ -101,6 +101,25 @@ impl Options {
     }
 }
 
+/// Refuses an option of which none of the experiments that are to run takes notice; `readers` are those that would.
+///
+/// # Errors
+/// The message names these.
+pub fn check_read(
+    option: &str,
+    is_given: bool,
+    readers: &[&str],
+    experiments: &[&str],
+) -> anyhow::Result<()> {
+    let is_read = || readers.iter().any(|reader| experiments.contains(reader));
+    let named = readers.join(" or ");
+    ensure!(
+        !is_given || is_read(),
+        "--{option}: the experiment {named} reads it, which is not among those to run; name {named} too, or leave the option out"
+    );
+    Ok(())
+}
+
 /// How models are prompted with labelled data.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Prompts {
@@ -115,46 +134,55 @@ pub struct Prompts {
 /// The labelled data of a run.
 pub struct Labelled {
     data: Data,
-    /// The folders that were given and read.
-    folders: Vec<PathBuf>,
+    /// The files that were read of the folders that were given.
+    files: BTreeSet<PathBuf>,
 }
 
 impl Labelled {
     /// Reads what the experiments need.
     ///
     /// # Errors
-    /// A folder does not contain the data set it was given for, or no experiment reads it.
+    /// A folder does not contain the data set it was given for, or no experiment reads what an option gives.
     pub fn open(options: &Options, experiments: &[&str]) -> anyhow::Result<Self> {
         for (id, source) in sources() {
-            ensure!(
-                options.given(id).is_none() || experiments.contains(&id),
-                "--{}: the experiment {id} reads it, which is not among those to run; name {id} too, or leave the option out",
-                source.option
-            );
+            let folder = options.folders.contains_key(id);
+            let limit = options.limits.contains_key(id);
+            for (option, is_given) in [(source.option, folder), (source.limit.option, limit)] {
+                check_read(option, is_given, &[id], experiments)?;
+            }
         }
         let mut data = Data::default();
-        let mut folders = Vec::new();
+        let mut files = BTreeSet::new();
         for (id, source) in sources().filter(|(id, _)| experiments.contains(id)) {
-            let most = options.limits.get(id).map(|most| *most as usize);
+            let most = options.limits.get(id).copied().or(source.limit.default);
+            let most = most.map(|most| most as usize);
             match options.given(id) {
-                Some(folder) => {
-                    (source.read)(folder, most, &mut data)?;
-                    folders.push(folder.to_owned());
-                }
+                Some(folder) => files.extend((source.read)(folder, most, &mut data)?),
                 None => (source.stand_in)(&embedded::documents()?, most, &mut data),
             }
         }
-        Ok(Self { data, folders })
+        Ok(Self { data, files })
     }
 
     /// Adds the options of how models are prompted.
-    pub fn ask(&mut self, prompts: &Prompts) {
+    ///
+    /// # Errors
+    /// No experiment prompts models so.
+    pub fn ask(&mut self, prompts: &Prompts, experiments: &[&str]) -> anyhow::Result<()> {
+        let written = prompts.asr_written.is_some();
+        for (option, is_given, reader) in [
+            ("same-template", prompts.same_template, "lexical-semantics"),
+            ("asr-written", written, "asr-correction"),
+        ] {
+            check_read(option, is_given, &[reader], experiments)?;
+        }
         if prompts.same_template {
             self.data.insert(lexical_semantics::Template::Same);
         }
         if let Some(utterances) = prompts.asr_written {
             self.data.insert(asr_correction::Written(utterances.get()));
         }
+        Ok(())
     }
 
     /// The data sets.
@@ -162,15 +190,12 @@ impl Labelled {
         &self.data
     }
 
-    /// The files of the folders that were given and read.
+    /// The files that were read of the folders that were given.
     ///
     /// # Errors
     /// One of them can no longer be read.
     pub fn files(&self) -> anyhow::Result<Vec<FileHash>> {
-        let mut files = Vec::new();
-        for folder in &self.folders {
-            files.extend(FileHash::of_folder(folder)?);
-        }
-        Ok(files)
+        let files = self.files.iter();
+        files.map(|path| FileHash::of_file(path)).collect()
     }
 }

@@ -57,12 +57,11 @@ pub fn lens(arguments: &Arguments) -> anyhow::Result<()> {
     let answer = answer.map_or(0, |shown| shown.token);
     let first = rows.iter().map(|row| row.step.chars().count()).max();
     let first = first.unwrap_or(0);
-    let columns = arguments.top.get() * (CELL + 2);
-    writeln!(
-        out,
-        "{:first$}  {:columns$}legacy lens",
-        "", "standard lens"
-    )?;
+    // A model may have fewer tokens than are asked for, and more columns than a format can pad.
+    let shown = rows.first().map_or(0, |row| row.standard.len());
+    let (title, columns) = ("standard lens", shown * (CELL + 2));
+    let padding = " ".repeat(columns.saturating_sub(title.len()));
+    writeln!(out, "{:first$}  {title}{padding}legacy lens", "")?;
     for row in &rows {
         write!(out, "{:<first$}", row.step)?;
         for shown in row.standard.iter().chain(&row.legacy) {

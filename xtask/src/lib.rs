@@ -195,11 +195,12 @@ fn message(error: &anyhow::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arguments::Opening;
     use anyhow::anyhow;
-    use clap::Arg;
     use clap::builder::Resettable::Reset;
     use clap::builder::ValueParser;
     use clap::error::{ContextKind, ContextValue};
+    use clap::{Arg, Args as _};
 
     /// clap wraps help texts itself; a text that is already wrapped would come out ragged.
     #[test]
@@ -213,7 +214,34 @@ mod tests {
                     line.is_empty() || line.starts_with("  ") || line.ends_with(['.', ':']);
                 assert!(is_whole, "{}: {line}", command.get_name());
             }
+            // clap takes `{n}` for the end of a line.
+            for own in command.get_arguments() {
+                let texts = [own.get_help(), own.get_long_help()];
+                for text in texts.into_iter().flatten() {
+                    assert!(!text.to_string().contains("{n}"), "{}", own.get_id());
+                }
+            }
         }
+    }
+
+    /// Messages of what opens models advise these options.
+    #[test]
+    fn every_command_that_opens_models_has_the_options_for_it() {
+        let opening = Opening::augment_args(clap::Command::new("opening"));
+        let mut opens = Vec::new();
+        let mut commands = vec![Arguments::command()];
+        while let Some(command) = commands.pop() {
+            commands.extend(command.get_subcommands().cloned());
+            let has = |id: &str| command.get_arguments().any(|own| own.get_id() == id);
+            if has("model") {
+                opens.push(command.get_name().to_owned());
+                for own in opening.get_arguments() {
+                    let (name, id) = (command.get_name(), own.get_id().as_str());
+                    assert!(has(id), "{name} lacks {id}");
+                }
+            }
+        }
+        assert_eq!(opens.len(), 13, "{opens:?}");
     }
 
     /// A command that takes any values, and in which nothing is required but what options require of each other.

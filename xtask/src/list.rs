@@ -6,6 +6,7 @@ use layerwise::architecture::{self, Family, ModelConfig};
 use layerwise::corpus;
 use layerwise::files::{Folder, Links};
 use layerwise::hub::Cache;
+use layerwise::weights;
 use std::io::Write;
 use std::path::Path;
 
@@ -171,12 +172,12 @@ fn fields(file: &Path) -> String {
 
 /// What a checkpoint folder's config says, or why it cannot be opened.
 fn described(folder: &Path) -> String {
-    const MAX_CONFIG: u64 = 1 << 20;
     let config = || -> anyhow::Result<ModelConfig> {
-        let file =
-            Folder::open(folder, Links::Refuse)?.file("config.json", "the config of the model")?;
-        let config = serde_json::from_slice(&file.read_all(MAX_CONFIG)?)?;
-        Ok(ModelConfig::from_json(&config, file.path())?)
+        let config = weights::config(&Folder::open(folder, Links::Refuse)?)?;
+        Ok(ModelConfig::from_json(
+            &config,
+            &folder.join("config.json"),
+        )?)
     };
     match config() {
         Ok(config) => format!(

@@ -1,6 +1,8 @@
 //! The manifest: all inputs and settings that a result depends on.
 
+use crate::experiments::core::harness;
 use crate::experiments::core::models::Facts;
+use crate::experiments::core::subject::Subject;
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::Measurement;
 use crate::rounding::Rounding;
@@ -292,12 +294,47 @@ pub struct Run {
     /// The files of tasks, if tasks were scored instead of a text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tasks: Vec<FileHash>,
+    /// The token before each item of tasks, if one was put there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tasks_bos: Option<u32>,
+    /// What stands before texts other than the corpus, if experiments read such texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_texts: Option<OtherTexts>,
     /// Values and tensors that edits take from elsewhere.
     #[serde(skip_serializing_if = "Option::is_none")]
     sources: Option<Sources>,
     /// The sweep, if there was one.
     #[serde(flatten)]
     sweep: Option<Sweep>,
+}
+
+/// What stands before texts other than the corpus, such as those of data sets.
+#[derive(Serialize)]
+pub struct OtherTexts {
+    /// The token before each of them.
+    bos: Option<u32>,
+    /// The file, option or habit of the family that determines it.
+    bos_source: String,
+    /// The token before each item of tasks, by the rules of lm-evaluation-harness unless the user asks for another.
+    tasks_bos: Option<u32>,
+}
+
+impl OtherTexts {
+    /// What stands before such texts, as a model reads them; `bos_source` determines the token.
+    ///
+    /// # Errors
+    /// The tokenizer puts several tokens before a text.
+    pub fn of(subject: &Subject<'_>, bos_source: &str) -> anyhow::Result<Self> {
+        let tasks_bos = match subject.tokenizer {
+            Some(tokenizer) => harness::encoder(subject, tokenizer)?.bos(),
+            None => None,
+        };
+        Ok(Self {
+            bos: subject.bos,
+            bos_source: bos_source.to_owned(),
+            tasks_bos,
+        })
+    }
 }
 
 /// Values and tensors that edits take from elsewhere.
@@ -365,23 +402,6 @@ pub struct FileHash {
 }
 
 impl FileHash {
-    /// Reads the files of a folder, sorted by name. Records the file names without the folder.
-    ///
-    /// # Errors
-    /// The folder or a file cannot be read.
-    pub fn of_folder(folder: &Path) -> anyhow::Result<Vec<Self>> {
-        let context = || format!("{}: the folder cannot be read", folder.display());
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(folder).with_context(context)? {
-            let path = entry.with_context(context)?.path();
-            if path.is_file() {
-                paths.push(path);
-            }
-        }
-        paths.sort();
-        paths.into_iter().map(|path| Self::of_file(&path)).collect()
-    }
-
     /// One file.
     ///
     /// # Errors
@@ -494,6 +514,8 @@ impl Run {
             shifted_corpus: None,
             pairs: None,
             tasks: Vec::new(),
+            tasks_bos: None,
+            other_texts: None,
             sources: None,
             sweep: None,
         }
@@ -516,9 +538,16 @@ impl Run {
         self
     }
 
-    /// Adds the files of tasks that were scored instead of a text.
-    pub fn with_tasks(mut self, files: &[FileHash]) -> Self {
+    /// Adds the files of tasks that were scored instead of a text, and the token before each item.
+    pub fn with_tasks(mut self, files: &[FileHash], bos: Option<u32>) -> Self {
         self.tasks = files.to_vec();
+        self.tasks_bos = bos;
+        self
+    }
+
+    /// Adds what stands before texts other than the corpus.
+    pub fn with_other_texts(mut self, texts: Option<OtherTexts>) -> Self {
+        self.other_texts = texts;
         self
     }
 

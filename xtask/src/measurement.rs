@@ -1,10 +1,10 @@
 //! One model's sweep over one corpus, with self-checks and messages to the user.
 
-use crate::arguments::{Inputs, Run};
+use crate::arguments::{Bos, Run};
 use crate::experiments::core::clock::Clock;
 use crate::experiments::core::data::{Data, Shared};
 use crate::experiments::core::subject::{self as experiment, Runs, Text};
-use crate::inputs::{OpenedCorpus, OpenedModel};
+use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::interrupt::STOP;
 use crate::output;
 use crate::progress::TERMINAL;
@@ -76,21 +76,27 @@ impl OpenedModel {
     }
 
     /// The model as experiments see it, for a command that runs part of an experiment: without a second text and data sets.
+    ///
+    /// # Errors
+    /// The tokenizer puts several tokens before a text.
     pub fn alone<'a>(
         &'a self,
         tokenizer: Option<&'a Tokenizer>,
         text: Text<'a>,
-        (inputs, run): (&Inputs, &Run),
+        (bos, run): (Bos, &Run),
         data: &'a Data,
         clock: Option<&'a dyn Clock>,
-    ) -> experiment::Subject<'a> {
-        experiment::Subject {
+    ) -> anyhow::Result<experiment::Subject<'a>> {
+        let is_bos_asked = bos.is_asked();
+        let (bos, _) = inputs::determined(bos, self, tokenizer)?;
+        Ok(experiment::Subject {
             model: &self.model,
             name: &self.name,
             tokenizer,
             text,
             other_text: None,
-            bos: inputs.bos.given(),
+            bos: bos.id(),
+            is_bos_asked,
             end_tokens: Vec::new(),
             template: None,
             data,
@@ -100,7 +106,7 @@ impl OpenedModel {
             },
             clock,
             shared: Shared::default(),
-        }
+        })
     }
 
     /// A runner with the requested threads, within the model's memory budget, that stops at an interrupt.

@@ -39,6 +39,37 @@ pub fn budget(given: Option<Size>) -> Budget {
     Budget::new(given.map(|size| size.0).or_else(available))
 }
 
+/// The memory that a checkpoint's weights need, in bytes.
+pub struct Needed {
+    /// Of the finished model.
+    pub kept: u64,
+    /// The largest weight.
+    largest: u64,
+}
+
+impl Needed {
+    /// What the weights need in a number format; as many bytes as a number can say if it cannot say how many.
+    pub fn by(checkpoint: &Checkpoint, precision: Precision) -> Self {
+        let bytes = |name: &str| {
+            let shape = checkpoint.info(name).map_or(&[][..], |info| info.shape);
+            let element = precision.bytes() as u64;
+            let mut dims = shape.iter().map(|dim| *dim as u64);
+            dims.try_fold(element, u64::checked_mul).unwrap_or(u64::MAX)
+        };
+        let sizes = || checkpoint.names().map(bytes);
+        Self {
+            kept: sizes().fold(0, u64::saturating_add),
+            largest: sizes().max().unwrap_or(0),
+        }
+    }
+
+    /// Until the model is finished: weights are packed one at a time, and while a weight is packed it is in memory twice, and
+    /// three times if it is joined from parts.
+    pub fn while_made(&self) -> u64 {
+        self.kept.saturating_add(self.largest.saturating_mul(2))
+    }
+}
+
 /// Checks that a checkpoint's weights fit, and takes the memory of the finished model from the budget.
 ///
 /// # Errors
@@ -49,24 +80,10 @@ pub fn take(
     checkpoint: &Checkpoint,
     precision: Precision,
 ) -> Result<(), SweepError> {
-    let element = precision.bytes() as u64;
-    let bytes = |name: &str| {
-        let shape = checkpoint.info(name).map_or(&[][..], |info| info.shape);
-        let count = shape
-            .iter()
-            .try_fold(1_u64, |product, dim| product.checked_mul(*dim as u64));
-        count
-            .and_then(|count| count.checked_mul(element))
-            .unwrap_or(u64::MAX)
-    };
-    let sizes = || checkpoint.names().map(bytes);
-    let all = sizes().fold(0, u64::saturating_add);
-    let largest = sizes().max().unwrap_or(0);
-    // Weights are packed one at a time. While a weight is packed it is in memory twice, and three times if it is joined
-    // from parts.
+    let needed = Needed::by(checkpoint, precision);
     let what = format!("{name}: the weights");
-    budget.check(&what, all.saturating_add(largest.saturating_mul(2)))?;
-    budget.hold(&what, all)?.forever();
+    budget.check(&what, needed.while_made())?;
+    budget.hold(&what, needed.kept)?.forever();
     Ok(())
 }
 
@@ -82,12 +99,9 @@ pub fn take_streamed(
 ) -> anyhow::Result<()> {
     let path = checkpoint.folder().join("config.json");
     let config = ModelConfig::from_json(checkpoint.config(), &path)?;
-    let sizes = checkpoint.names().filter_map(|name| {
-        let elements = checkpoint.info(name)?.shape.iter().product::<usize>();
-        Some(elements as u64 * 4)
-    });
     // A tensor in f32, and its bytes as stored in the file.
-    let largest = sizes.max().unwrap_or(0).saturating_mul(2);
+    let largest = Needed::by(checkpoint, Precision::F32).largest;
+    let largest = largest.saturating_mul(2);
     let what = format!("{name}: the weights, streamed");
     let bytes = Model::streamed_bytes(&config, precision).saturating_add(largest);
     budget.hold(&what, bytes)?.forever();

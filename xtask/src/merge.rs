@@ -155,12 +155,12 @@ pub fn merge(arguments: &Arguments) -> anyhow::Result<()> {
     output::make_folder(&own_folder)?;
     output::write(&manifest, joined.with_baseline(baseline).json()?.as_bytes())?;
     output::write(&arguments.out, &table)?;
-    output::print_paths([&arguments.out])?;
+    let mut written = vec![&arguments.out];
     if let Some((path, items)) = items {
         output::write(path, &items.bytes()?)?;
-        output::print_paths([path])?;
+        written.push(path);
     }
-    Ok(())
+    Ok(output::print_paths(written)?)
 }
 
 /// What sweeps are on.

@@ -64,7 +64,7 @@ fn one(given: &str, option: &str, fetch: bool) -> anyhow::Result<Named> {
         .filter(|folder| !folder.as_os_str().is_empty());
     ensure!(
         !path.is_file(),
-        "--model {given}: expected a checkpoint folder, found a file; give its folder, {}",
+        "{option}{given}: expected a checkpoint folder, found a file; give its folder, {}",
         folder.unwrap_or(Path::new(".")).display()
     );
     let embedded: Vec<&str> = embedded::model_names().collect();

@@ -5,22 +5,17 @@ use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::{embedded, output};
 use std::path::Path;
 
-/// The file, below the output folder, that the default text is written to.
-pub const SOURCE_CODE: &str = "source-code.jsonl";
-
-/// Opens the second text as each model reads it: the given file or, without one, this project's own source code, which is
-/// written to `out` as a corpus.
+/// Opens the second text as each model reads it: the given file or, without one, this project's own source code.
 ///
 /// A model without a tokenizer cannot read source code: its entry is `None`, and the user is told.
 ///
 /// # Errors
-/// As [`inputs::open_corpus`], or the source code cannot be read.
+/// As [`inputs::open_corpus`], or the source code is not on disk and cannot be written.
 pub fn open(
     file: Option<&Path>,
     inputs: &Inputs,
     tokens: Option<usize>,
     models: &[OpenedModel],
-    out: &Path,
 ) -> anyhow::Result<Vec<Option<OpenedCorpus>>> {
     let mut inputs = inputs.clone();
     if let Some(file) = file {
@@ -30,12 +25,9 @@ pub fn open(
             .map(|opened| inputs::open_corpus(&inputs, tokens, opened).map(Some))
             .collect();
     }
-    let path = out.join(SOURCE_CODE);
     if models.iter().any(inputs::has_tokenizer) {
-        output::make_folder(out)?;
-        output::write(&path, embedded::source_code().as_bytes())?;
+        inputs.corpus = Some(embedded::other_corpus()?);
     }
-    inputs.corpus = Some(path);
     "text".clone_into(&mut inputs.field);
     let open = |opened: &OpenedModel| {
         if !inputs::has_tokenizer(opened) {

@@ -1,9 +1,10 @@
 //! Writes files whole or not at all, checks in advance that they can be written, and prints messages.
 
 use anyhow::{Context, bail};
+use layerwise::files;
 use std::ffi::OsStr;
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
@@ -14,14 +15,10 @@ use std::path::{Component, Path, PathBuf};
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     refuse_other_than_file(path)?;
     make_folder(path.parent().unwrap_or(Path::new("")))?;
-    let temporary = path.with_file_name(temporary_name());
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // If the temporary file cannot be removed either, the first error is the one to report.
-        let _ = fs::remove_file(&temporary);
-    }
+    let written = files::replace(path, |file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
     written.with_context(|| format!("{}: cannot be written", path.display()))
 }
 
@@ -32,12 +29,6 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 pub fn make_folder(path: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(path)
         .with_context(|| format!("{}: the folder cannot be created", path.display()))
-}
-
-/// A temporary name of this process, since two processes may write the same file. The name is short, because the file's own
-/// name may be as long as the system allows.
-fn temporary_name() -> String {
-    format!(".{}.tmp", std::process::id())
 }
 
 /// Refuses an output file that could not be written, before any work is done for it.
@@ -173,9 +164,8 @@ pub fn check_folder(path: &Path) -> anyhow::Result<()> {
     for name in missing {
         check_name(&existing.join(name))?;
     }
-    let temporary = existing.join(temporary_name());
-    File::create(&temporary)
-        .and_then(|_| fs::remove_file(&temporary))
+    files::temporary(existing)
+        .and_then(|(temporary, _)| fs::remove_file(temporary))
         .with_context(|| unwritable(existing))
 }
 
@@ -203,7 +193,7 @@ fn unwritable(path: &Path) -> String {
 
 /// Extensions of the files that a run writes into its folders, and the names of its other files.
 const ENDS_OF_RESULTS: &[&str] = &["csv", "html", "png", "svg"];
-const OTHER_RESULTS: &[&str] = &["manifest.json", "source-code.jsonl"];
+const OTHER_RESULTS: &[&str] = &["manifest.json"];
 
 /// Whether a file of results may have the name of this path.
 pub fn is_name_of_result(path: &Path) -> bool {

@@ -3,15 +3,12 @@
 use crate::arguments::Inputs;
 use crate::inputs::{self, OpenedModel};
 use crate::manifest::FileHash;
-use anyhow::{Context, bail, ensure};
-use layerwise::corpus::{MIN_TOKENS, Tokenizer};
-use layerwise::files::{self, Links};
+use anyhow::{Context, anyhow, bail, ensure};
+use layerwise::corpus::{self, MIN_TOKENS, Tokenizer};
 use layerwise::sweep::{Held, Pair};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-/// The largest file of pairs, in bytes.
-const MOST_BYTES: u64 = 1 << 28;
 /// The most memory that a line takes besides its tokens, in bytes.
 const LINE_BYTES: u64 = 512;
 
@@ -33,14 +30,11 @@ impl OpenedPairs {
     /// # Errors
     /// The file cannot be read, or a line does not fit the model; the message names the line.
     pub fn open(path: &Path, opened: &OpenedModel, inputs: &Inputs) -> anyhow::Result<Self> {
-        let file = files::open(path, Links::Follow)?;
+        let text = corpus::read_text(path)?;
         let what = format!("{}: the pairs of {}", opened.name, path.display());
         let budget = &opened.budget;
         // In the worst case every byte is a token, on both sides of the pair.
-        let mut memory = budget.hold(&what, file.size().saturating_mul(10))?;
-        let bytes = file.read_all(MOST_BYTES)?;
-        let text = std::str::from_utf8(&bytes)
-            .with_context(|| format!("{}: expected UTF-8", path.display()))?;
+        let mut memory = budget.hold(&what, (text.len() as u64).saturating_mul(10))?;
         let mut reading = Reading {
             path: path.to_owned(),
             opened,
@@ -98,8 +92,9 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn pair(&mut self, line: &str) -> anyhow::Result<Pair> {
-        let object: Map<String, Value> =
-            serde_json::from_str(line).context("expected a JSON object")?;
+        let object: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
+            anyhow!("expected a JSON object: {}", corpus::error_in_line(&error))
+        })?;
         if let Some(unknown) = object
             .keys()
             .find(|key| !["clean", "corrupted", "answer", "wrong"].contains(&key.as_str()))

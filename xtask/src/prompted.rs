@@ -1,6 +1,6 @@
 //! A model and a prompt, for the commands that show which next token the model expects.
 
-use crate::arguments::{Bos, Inputs};
+use crate::arguments::{Bos, Opening};
 use crate::inputs::{self, OpenedModel};
 use crate::output;
 use anstyle::{AnsiColor, Style};
@@ -11,7 +11,6 @@ use layerwise::schedule::{Edit, Schedule};
 use ndarray::ArrayView1;
 use serde::Serialize;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 /// Options that these commands share.
 #[derive(clap::Args)]
@@ -21,9 +20,6 @@ pub struct Arguments {
     /// An embedded model's name, a checkpoint folder, or ORG/NAME of a model in the Hugging Face cache
     #[arg(value_name = "NAME|DIR|ORG/NAME")]
     model: String,
-    /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
-    #[arg(long)]
-    fetch: bool,
     /// The text to predict the next token of
     prompt: String,
     /// Print one line of JSON for each row
@@ -32,15 +28,8 @@ pub struct Arguments {
     /// The token before the prompt: as the checkpoint's tokenizer says (auto), none, or a token id
     #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
     bos: Bos,
-    /// Keep packed weights in this folder, and map them at the next start
-    #[arg(long, value_name = "DIR")]
-    pack_cache: Option<PathBuf>,
-    /// Follow links out of the model's folder
-    #[arg(long)]
-    follow_links: bool,
-    /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
-    #[arg(long, value_name = "SIZE")]
-    max_memory: Option<crate::memory::Size>,
+    #[command(flatten)]
+    opening: Opening,
 }
 
 /// An opened model and a prompt.
@@ -70,14 +59,7 @@ impl Prompted {
     /// # Errors
     /// The model cannot be opened or has no tokenizer, or the prompt is empty.
     pub fn open(arguments: &Arguments) -> anyhow::Result<Self> {
-        let opened = inputs::open_one(&Inputs {
-            by_place: true,
-            fetch: arguments.fetch,
-            pack_cache: arguments.pack_cache.clone(),
-            follow_links: arguments.follow_links,
-            max_memory: arguments.max_memory,
-            ..Inputs::of_model(&arguments.model)
-        })?;
+        let opened = inputs::open_one(&arguments.model, "", &arguments.opening)?;
         let tokenizer = inputs::open_tokenizer(&opened)?.ok_or_else(|| {
             anyhow!(
                 "{} has no tokenizer.json to read the prompt with; `generate --ids` takes token ids",

@@ -152,9 +152,9 @@ fn of_recording(error: &RecordingError) -> Option<String> {
 
 fn of_file(error: &FileError) -> Option<&'static str> {
     match error {
-        FileError::LinkLeaves { .. } => {
-            Some("give --follow-links if you trust the folder, or copy the file with `cp -L`")
-        }
+        FileError::LinkLeaves { .. } => Some(
+            "give --follow-links if it is a model's and you trust the folder, or copy the file with `cp -L`",
+        ),
         _ => None,
     }
 }

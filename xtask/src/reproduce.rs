@@ -16,7 +16,7 @@ use crate::facts::{self, subject_facts};
 use crate::first::First;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::labelled::{self, Labelled};
-use crate::manifest::{self, Manifest, Reported};
+use crate::manifest::{self, Manifest, OtherTexts, Reported};
 use crate::measurement::{self, Items, Measurement, Portion, announce, tell_skipped};
 use crate::output::Named;
 use crate::progress::{Pass, TERMINAL};
@@ -81,8 +81,8 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The arguments of a command whose shards ran, changed to merge them into `out`. It fetches no model: the shards may come
-    /// from a stranger.
+    /// The arguments of a command whose shards ran, changed to merge them into `out`. It fetches no model, and neither reads nor
+    /// writes packed weights: the shards may come from a stranger.
     ///
     /// # Errors
     /// This version does not know the command line.
@@ -105,7 +105,8 @@ impl Arguments {
         };
         let Alone { mut arguments } = parsed
             .map_err(|found| anyhow!("expected the arguments of reproduce, found {found}"))?;
-        arguments.inputs.fetch = false;
+        arguments.inputs.opening.fetch = false;
+        arguments.inputs.opening.pack_cache = None;
         arguments.shard = Shard::WHOLE;
         arguments.run.fresh = false;
         arguments.take_up = shards;
@@ -146,7 +147,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         false => arguments.take_up.as_slice(),
     };
     taken_up::check(given)?;
-    interrupt::watch(true)?;
+    interrupt::watch(interrupt::KEPT)?;
     let chosen = chosen::experiments(&arguments.experiments);
     let ids: Vec<&str> = chosen.iter().map(|experiment| experiment.id()).collect();
     let limited = arguments.inputs.rows.is_some() || arguments.inputs.tokens.is_some();
@@ -159,12 +160,11 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         "--shift-corpus: no experiment that is to run compares two texts; name one, such as shift, or leave the option out"
     );
     let mut labelled = Labelled::open(&arguments.labelled, &of_needed)?;
-    labelled.ask(&arguments.prompts);
+    labelled.ask(&arguments.prompts, &of_needed)?;
+    let threads = arguments.run.threads();
+    let stopwatch = arguments.times.stopwatch(threads, &of_needed)?;
     let models = inputs::open_models(&arguments.inputs)?;
-    let reads_other_text = |experiment: &&dyn Experiment| experiment.needs().other_text;
-    let reads_other_text = chosen.iter().any(reads_other_text);
-    let read = inputs_of(arguments, reads_other_text);
-    results::check_folders(&arguments.out, &models, read)?;
+    results::check_folders(&arguments.out, &models, inputs_of(arguments))?;
     let names: Vec<&str> = models.iter().map(|opened| opened.name.as_str()).collect();
     taken_up::tell_empty(given, &names);
     let asked = chosen.iter().copied().filter(|experiment| {
@@ -184,11 +184,11 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         .map(|opened| inputs::open_corpus(&arguments.inputs, tokens, opened))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let shifted = if reads_other_text {
-        shifted(arguments, tokens, &models)?
+        let file = arguments.shift_corpus.as_deref();
+        other_text::open(file, &arguments.inputs, tokens, &models)?
     } else {
         models.iter().map(|_| None).collect()
     };
-    let stopwatch = arguments.times.stopwatch(arguments.run.threads());
     let plan = Plan {
         arguments,
         stopwatch: stopwatch.as_ref(),
@@ -204,6 +204,10 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         plan.announce(&measured, &mut told)?;
         all_measured.push(measured);
     }
+    ensure!(
+        arguments.until_se.is_none() || all_measured.iter().any(|m| m.sweep.is_some()),
+        "--until-se: no experiment that is to run sweeps schedules over the text; name one, such as robustness, or leave the option out"
+    );
     let passes = all_measured
         .iter()
         .map(|measured| plan.passes(measured))
@@ -222,7 +226,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     }
     TERMINAL.plan(passes);
     let load = manifest::load_average();
-    let mut manifest = Manifest::new(arguments.run.threads().get());
+    let mut manifest = Manifest::new(threads.get());
     manifest.labelled = labelled.files()?;
     let facts: Vec<Facts> = all_measured.iter().map(|m| m.subject.facts()).collect();
     let mut all = Tables::default();
@@ -292,15 +296,12 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.show.show(&verdicts, &written)
 }
 
-/// The inputs that results might replace. The text of another kind is written only if it is needed and not given.
-fn inputs_of(arguments: &Arguments, reads_other_text: bool) -> impl Iterator<Item = Named> {
+/// The inputs that results might replace.
+fn inputs_of(arguments: &Arguments) -> impl Iterator<Item = Named> {
     let texts = [
         ("--corpus", arguments.inputs.corpus.clone()),
         ("--shift-corpus", arguments.shift_corpus.clone()),
     ];
-    let writes_text = reads_other_text && arguments.shift_corpus.is_none();
-    let is_written = move |path: &PathBuf| writes_text || !path.ends_with(other_text::SOURCE_CODE);
-    let texts = texts.map(|(name, path)| (name, path.filter(is_written)));
     texts.into_iter().chain(arguments.labelled.named_files())
 }
 
@@ -310,6 +311,8 @@ struct Measured<'a> {
     corpus: &'a OpenedCorpus,
     shifted: Option<&'a OpenedCorpus>,
     subject: Subject<'a>,
+    /// What determines the token before texts other than the corpus, if an experiment reads one.
+    bos_source: Option<String>,
     /// The sweep, if an experiment needs one.
     sweep: Option<Sweep>,
 }
@@ -355,8 +358,13 @@ impl<'a> Plan<'a> {
         let edits = self.experiments.iter();
         let edits = edits.flat_map(|experiment| experiment.edits(layers));
         let text = |corpus: &'a OpenedCorpus| corpus.text(inputs.tokens);
+        let reads_texts = self.experiments.iter().any(|own| own.needs().tokenizer);
+        let reader = tokenizer.filter(|_| reads_texts);
+        let beginning = reader.map(|own| corpus.beginning_of_others(inputs.bos, opened, own));
+        let (bos, bos_source) = beginning.transpose()?.unzip();
         Ok(Measured {
             opened,
+            bos_source,
             corpus,
             shifted,
             sweep: Sweep::new(&opened.model, edits).with_context(|| opened.name.clone())?,
@@ -366,7 +374,8 @@ impl<'a> Plan<'a> {
                 tokenizer,
                 text: text(corpus),
                 other_text: shifted.map(text),
-                bos: inputs.bos.given(),
+                bos: bos.flatten(),
+                is_bos_asked: inputs.bos.is_asked(),
                 end_tokens: inputs::end_tokens(opened)?,
                 template,
                 data: self.data,
@@ -428,10 +437,6 @@ impl<'a> Plan<'a> {
                 continue;
             }
             experiment.announce(subject)?.into_iter().for_each(&mut say);
-            // A dry run does not write the source code of this project to a file.
-            if needs.other_text && subject.other_text.is_none() {
-                say("plain, other text: on the source code of this project".to_owned());
-            }
         }
         if as_before > 0 && before > 0 {
             output::say(format_args!("{name}: otherwise as above"));
@@ -515,8 +520,12 @@ impl<'a> Plan<'a> {
                 runs = runs.max(runner.bytes(model, plan, measure, corpus.corpus.sequences()));
             }
         }
+        let together = match self.arguments.shard.count() {
+            1 => String::new(),
+            shards => format!(" for all {shards} shards together"),
+        };
         output::say(format_args!(
-            "{count} {}: about {} on {threads} threads, from a trial of {TOKENS} tokens, and some more for readings of \
+            "{count} {}: about {} on {threads} threads{together}, from a trial of {TOKENS} tokens, and some more for readings of \
              states and weights; {} MiB of weights, and at most {} MiB for the sweep",
             if count == 1 { "pass" } else { "passes" },
             HumanDuration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)),
@@ -617,13 +626,18 @@ impl<'a> Plan<'a> {
             shifted,
             subject,
             sweep,
+            ..
         } = measured;
         let tell = |notes: Vec<String>| {
             for note in notes {
                 output::say(format_args!("{}: {note}", opened.name));
             }
         };
-        let mut record = manifest::Run::new(opened, corpus).with_shifted(*shifted);
+        let other_texts = measured.bos_source.as_deref();
+        let other_texts = other_texts.map(|source| OtherTexts::of(subject, source));
+        let mut record = manifest::Run::new(opened, corpus)
+            .with_shifted(*shifted)
+            .with_other_texts(other_texts.transpose()?);
         let mut passes = Passes::default();
         // The plain model runs first: it is quick, and gives the first figures.
         let observations = self.observations();
@@ -676,17 +690,4 @@ fn shared<T>(outcome: Result<T, ExperimentError>) -> anyhow::Result<()> {
         Ok(_) | Err(ExperimentError::ShareFinished) => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// The text of another kind as each model reads it; a dry run does not write one.
-fn shifted(
-    arguments: &Arguments,
-    tokens: Option<usize>,
-    models: &[OpenedModel],
-) -> anyhow::Result<Vec<Option<OpenedCorpus>>> {
-    let file = arguments.shift_corpus.as_deref();
-    if arguments.dry_run && file.is_none() {
-        return Ok(models.iter().map(|_| None).collect());
-    }
-    other_text::open(file, &arguments.inputs, tokens, models, &arguments.out)
 }

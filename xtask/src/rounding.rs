@@ -1,6 +1,7 @@
 //! The message about how a run in a shorter number format differs from f32.
 
 use crate::inputs::OpenedModel;
+use crate::memory::Needed;
 use crate::output;
 use layerwise::sweep::{self, Plan};
 use layerwise::transformer::{Model, Precision};
@@ -81,24 +82,22 @@ pub fn against_f32(
         return Ok(None);
     }
     let checkpoint = opened.options.open(&opened.folder)?;
-    let elements = checkpoint
-        .names()
-        .filter_map(|name| checkpoint.info(name))
-        .map(|info| info.shape.iter().product::<usize>());
-    let needed = elements.sum::<usize>() as f64 * size_of::<f32>() as f64;
+    let needed = Needed::by(&checkpoint, Precision::F32);
+    let while_made = needed.while_made() as f64;
     let left = opened.budget.left();
     let rounding = match left.map(|left| left as f64 * SHARE_OF_MEMORY) {
-        Some(limit) if needed <= limit => {
+        Some(limit) if while_made <= limit => {
             let what = format!("{}: the model in f32", opened.name);
-            let _exact = opened.budget.hold(&what, needed as u64)?;
+            let _exact = opened.budget.hold(&what, needed.kept)?;
             let exact = Model::from_checkpoint(&checkpoint)?;
             let rounded = &opened.model;
             let found = sweep::Rounding::between(&exact, rounded, plan, tokens, threads)?;
             Rounding::Measured(found)
         }
         limit => Rounding::NotMeasured(format!(
-            "the model takes {:.0} MiB in f32, and {}",
-            needed / MIB,
+            "the model takes {:.0} MiB in f32 and {:.0} MiB while it is made, and {}",
+            needed.kept as f64 / MIB,
+            while_made / MIB,
             match limit {
                 Some(limit) => format!("{:.0} MiB may be used", limit / MIB),
                 None => "how much memory is free is not known".to_owned(),

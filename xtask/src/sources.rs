@@ -233,6 +233,11 @@ fn read_tensors(
         .flat_map(|schedule| schedule.overlay().tensors())
         .map(|(name, ..)| name)
         .collect();
+    ensure!(
+        !named.is_empty(),
+        "--vectors {}: no edit takes a tensor from this file; leave it out, or give an edit with put or add",
+        path.display()
+    );
     for name in named {
         // The error for a missing name comes later, with the edit that uses it.
         let Some(bytes) = file.bytes(name.as_str()) else {

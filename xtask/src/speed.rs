@@ -1,6 +1,6 @@
 //! `speed`: times prompts and decoding under edits, next to what the number of bytes read predicts.
 
-use crate::arguments::{self, Inputs};
+use crate::arguments::{self, Opening};
 use crate::experiments::core::clock::{self, Clock};
 use crate::inputs::{self, OpenedModel};
 use crate::manifest::{self, Manifest};
@@ -30,9 +30,6 @@ pub struct Arguments {
     /// An embedded model's name, a checkpoint folder, or ORG/NAME of a model in the Hugging Face cache
     #[arg(long, value_name = "NAME|DIR|ORG/NAME")]
     model: String,
-    /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
-    #[arg(long)]
-    fetch: bool,
     /// Lengths of the prompt, in tokens [default: 32,128,512,2048, as far as they fit the model]
     #[arg(long, value_name = "N,N,…", value_delimiter = ',')]
     prompt_tokens: Vec<NonZeroUsize>,
@@ -45,24 +42,14 @@ pub struct Arguments {
     /// Threads that share the work of each token [default: one for each core]
     #[arg(long, value_name = "N", value_parser = arguments::threads)]
     threads: Option<NonZeroUsize>,
-    /// The number format of weight matrices and of the activations they multiply
-    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
-    precision: Precision,
     /// The number format of keys and values
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
     cache: Precision,
     /// Write the table to this file, and the manifest to FILE.run
     #[arg(long, value_name = "FILE", default_value = "generation-speed.csv")]
     out: PathBuf,
-    /// Read weights into memory instead of mapping their files
-    #[arg(long)]
-    no_mmap: bool,
-    /// Follow links out of the model's folder
-    #[arg(long)]
-    follow_links: bool,
-    /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
-    #[arg(long, value_name = "SIZE")]
-    max_memory: Option<crate::memory::Size>,
+    #[command(flatten)]
+    opening: Opening,
 }
 
 /// The columns of `generation-speed.csv`. Other programs may rely on their names.
@@ -96,14 +83,7 @@ pub fn speed(arguments: &Arguments) -> anyhow::Result<()> {
     let manifest_file = folder.join("manifest.json");
     output::check_file(&arguments.out)?;
     output::check_file(&manifest_file)?;
-    let opened = inputs::open_one(&Inputs {
-        fetch: arguments.fetch,
-        no_mmap: arguments.no_mmap,
-        follow_links: arguments.follow_links,
-        precision: arguments.precision,
-        max_memory: arguments.max_memory,
-        ..Inputs::of_model(&arguments.model)
-    })?;
+    let opened = inputs::open_one(&arguments.model, "--model ", &arguments.opening)?;
     output::check_distinct(
         [("--out", Some(arguments.out.clone()))],
         opened.named_files(),
@@ -179,7 +159,7 @@ impl Bench<'_> {
     /// Checks in advance that the prompts and their continuations fit the model and the memory.
     fn check(&self, prompt: usize) -> anyhow::Result<()> {
         let config = self.opened.model.config();
-        let capacity = prompt + self.decoded;
+        let capacity = prompt.saturating_add(self.decoded);
         ensure!(
             capacity <= config.context,
             "--prompt-tokens {prompt} and {} decoded tokens: {} has a context of {} tokens; give smaller numbers",

@@ -1,6 +1,7 @@
 //! The clock for experiments that measure times.
 
 use crate::experiments::core::clock::{Budget, Clock};
+use crate::labelled::check_read;
 use layerwise::transformer::Team;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -20,17 +21,28 @@ pub struct Timing {
     timed_repetitions: NonZeroUsize,
 }
 
+/// The experiments that measure times.
+const TIMED: [&str; 2] = ["sublayer-skip", "early-exit"];
+
 impl Timing {
     /// The clock, if times are measured.
-    pub fn stopwatch(&self, threads: NonZeroUsize) -> Option<Stopwatch> {
+    ///
+    /// # Errors
+    /// None of the experiments measures times.
+    pub fn stopwatch(
+        &self,
+        threads: NonZeroUsize,
+        experiments: &[&str],
+    ) -> anyhow::Result<Option<Stopwatch>> {
+        check_read("times", self.times, &TIMED, experiments)?;
         let budget = Budget::default().with(|it| {
             it.decoded = self.timed_tokens.get();
             it.repetitions = self.timed_repetitions.get();
         });
-        self.times.then(|| Stopwatch {
+        Ok(self.times.then(|| Stopwatch {
             budget,
             ..Stopwatch::new(threads)
-        })
+        }))
     }
 }
 

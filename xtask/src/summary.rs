@@ -11,14 +11,6 @@ pub struct Summary {
     sort: Option<Statistic>,
 }
 
-const HEADS: [&str; 5] = [
-    "edit",
-    "KL (nats)",
-    "agreement",
-    "entropy (bits)",
-    "loss (nats)",
-];
-
 const HEADS_OF_PAIRS: [&str; 6] = [
     "edit",
     "recovered",
@@ -37,12 +29,12 @@ const HEADS_OF_TASKS: [&str; 6] = [
     "same choice",
 ];
 
-/// The printed statistics of a schedule on sequences.
-const PRINTED: [Statistic; 4] = [
-    Statistic::KlNats,
-    Statistic::Top1Agreement,
-    Statistic::EntropyBits,
-    Statistic::LossNats,
+/// The printed statistics of a schedule on sequences, with their heads.
+const PRINTED: [(Statistic, &str); 4] = [
+    (Statistic::KlNats, "KL (nats)"),
+    (Statistic::Top1Agreement, "agreement"),
+    (Statistic::EntropyBits, "entropy (bits)"),
+    (Statistic::LossNats, "loss (nats)"),
 ];
 
 impl Summary {
@@ -72,7 +64,7 @@ impl Summary {
             output::counted(sequences, "sequence"),
             shown(sequences, "sequence")
         ));
-        self.text += &rows(labels, &order, statistics);
+        self.text += &self.rows(labels, &order, statistics);
         if let Some(differences) = differences {
             self.title(&format!(
                 "{}: differences from {}; {}\n",
@@ -80,7 +72,7 @@ impl Summary {
                 differences.baseline,
                 shown(sequences, "sequence")
             ));
-            self.text += &rows(labels, &order, &differences.statistics);
+            self.text += &self.rows(labels, &order, &differences.statistics);
         }
     }
 
@@ -152,6 +144,22 @@ impl Summary {
         order
     }
 
+    /// A row for each schedule, in an order. The statistic of the order has a column in any case.
+    fn rows(&self, labels: &[Label], order: &[usize], statistics: &[Statistics]) -> String {
+        let mut columns = PRINTED.map(|(own, head)| (own, head.to_owned())).to_vec();
+        let sort = self.sort.map(|own| (own, own.to_string()));
+        columns.extend(sort.filter(|(sort, _)| PRINTED.iter().all(|(own, _)| own != sort)));
+        let (columns, heads): (Vec<Statistic>, Vec<String>) = columns.into_iter().unzip();
+        let mut lines = vec![["edit".to_owned()].into_iter().chain(heads).collect()];
+        lines.extend(order.iter().map(|at| {
+            let means = columns.iter().map(|own| statistics[*at].mean_of(*own));
+            let cells = means.map(|mean| measured(mean.mean(), mean.standard_error()));
+            let edit = labels[*at].edit.clone();
+            [edit].into_iter().chain(cells).collect()
+        }));
+        aligned(&lines)
+    }
+
     fn title(&mut self, title: &str) {
         if !self.text.is_empty() {
             self.text.push('\n');
@@ -171,18 +179,6 @@ fn shown(count: usize, unit: &str) -> String {
         1 => format!("means; a standard error needs two {unit}s"),
         _ => format!("means ± standard errors clustered by {unit}"),
     }
-}
-
-/// A row for each schedule, in an order.
-fn rows(labels: &[Label], order: &[usize], statistics: &[Statistics]) -> String {
-    let mut lines = vec![HEADS.map(str::to_owned).to_vec()];
-    lines.extend(order.iter().map(|at| {
-        let means = PRINTED.map(|statistic| statistics[*at].mean_of(statistic));
-        let cells = means.map(|mean| measured(mean.mean(), mean.standard_error()));
-        let edit = labels[*at].edit.clone();
-        [edit].into_iter().chain(cells).collect()
-    }));
-    aligned(&lines)
 }
 
 /// A mean and its standard error, both rounded to the second significant digit of the error.

@@ -80,7 +80,7 @@ pub struct Arguments {
     max_members: Option<usize>,
     /// Also measure KL(altered ‖ plain), the Jensen–Shannon divergence and the rank of the next token, which takes two more
     /// products with the unembedding
-    #[arg(long, conflicts_with = "pairs")]
+    #[arg(long, requires = "out", conflicts_with = "pairs")]
     both_ways: bool,
     /// Write the results of each schedule at each token of one model to this file: both KLs, JS, entropy, loss, rank of the next
     /// token and top-1, [schedules, tokens]
@@ -202,7 +202,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             .enumerate()
             .try_for_each(|(place, prepared)| prepared.run_first(arguments, place, trial));
     }
-    interrupt::watch(kept)?;
+    interrupt::watch(interrupt::beside_out(kept))?;
     if !kept {
         output::say(
             "nothing is kept; give --out FILE to get a CSV file, and to be able to stop and resume the run",
@@ -218,6 +218,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         items: ScoreTable::of_items()?,
         summary: Summary::sorted_by(arguments.sort),
         manifest: Manifest::new(arguments.run.threads().get()),
+        written: Vec::new(),
     };
     for (place, prepared) in prepared.iter().enumerate() {
         prepared.run(arguments, folder.as_ref(), place, &mut results)?;
@@ -228,6 +229,7 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
         items,
         summary,
         manifest,
+        mut written,
     } = results;
     let (Some(out), Some(folder)) = (&arguments.out, &folder) else {
         std::io::stdout().write_all(summary.text().as_bytes())?;
@@ -240,11 +242,12 @@ pub fn sweep(arguments: &Arguments) -> anyhow::Result<()> {
             None => table.bytes()?,
         };
         output::write(out, &table)?;
-        output::print_paths([out])?;
+        written.push(out.clone());
         if let Some(path) = &arguments.per_item {
             output::write(path, &items.bytes()?)?;
-            output::print_paths([path])?;
+            written.push(path.clone());
         }
+        output::print_paths(&written)?;
     } else {
         // Write no table: that of one shard could be mistaken for the whole.
         output::say(format_args!(
@@ -318,6 +321,8 @@ struct Results {
     items: ScoreTable,
     summary: Summary,
     manifest: Manifest,
+    /// Finished files. Their paths are printed after the last one: a closed standard output ends the command.
+    written: Vec<PathBuf>,
 }
 
 /// The inputs of one model.
@@ -404,6 +409,12 @@ impl<'a> Prepared<'a> {
             !is_of_tasks || plan.taken_from(Source::Resample).is_empty(),
             "resample takes values of another sequence of as many tokens, and items of tasks are no sequences: use mean or zero"
         );
+        if let Some(option) = inputs.option_of_text() {
+            ensure!(
+                !is_of_tasks || !plan.taken_from(Source::Mean).is_empty(),
+                "{option}: chooses the text of mean, and no edit takes means; --items limits the items of tasks"
+            );
+        }
         let (sourced, kept) = arguments.values.open(plan, opened, sequences, inputs)?;
         text.retain(|at| kept[at]);
         let tokenizer = match &text {
@@ -547,10 +558,11 @@ impl<'a> Prepared<'a> {
         corpus: &OpenedCorpus,
         labels: &[Label],
         file: &PerToken,
+        written: &mut Vec<PathBuf>,
     ) -> anyhow::Result<()> {
         if let Some(path) = &arguments.per_token {
             file.finish(path)?;
-            output::print_paths([path])?;
+            written.push(path.clone());
         }
         let Some(path) = &arguments.classes else {
             return Ok(());
@@ -562,7 +574,7 @@ impl<'a> Prepared<'a> {
         let token_bytes = self.bytes.as_ref().map(|bytes| bytes.of.as_slice());
         let classes = file.classes(corpus.corpus.sequences(), token_bytes, self.labels.as_ref())?;
         output::write(path, &file.class_table(name, labels, &classes)?)?;
-        output::print_paths([path])?;
+        written.push(path.clone());
         Ok(())
     }
 
@@ -603,7 +615,8 @@ impl<'a> Prepared<'a> {
                 let on = self.of(&divergence, self.text.sequences());
                 let measured = measure(opened, &on, plan, journals, run, &portion)?;
                 if let Some(file) = &per_token {
-                    self.write_per_token(arguments, corpus, &labels, file)?;
+                    let written = &mut results.written;
+                    self.write_per_token(arguments, corpus, &labels, file, written)?;
                 }
                 let sums = measured.sums.iter().map(Vec::as_slice);
                 let (statistics, count) = (collect(labels.len(), sums), measured.sequences);
@@ -651,7 +664,7 @@ impl<'a> Prepared<'a> {
                     results.items.push_items(&opened.name, &labels, answers())?;
                 }
                 manifest::Run::new(opened, corpus)
-                    .with_tasks(&tasks.files)
+                    .with_tasks(&tasks.files, tasks.bos)
                     .with_sweep(&measured)
             }
         };

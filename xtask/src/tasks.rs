@@ -18,6 +18,8 @@ use std::path::Path;
 pub struct OpenedTasks {
     /// The files, as the manifest tells them.
     pub files: Vec<FileHash>,
+    /// The token before each item.
+    pub bos: Option<u32>,
     /// The items of all tasks, one task after another.
     pub questions: Counted<Vec<Question>>,
     tasks: Vec<Task>,
@@ -44,10 +46,11 @@ impl OpenedTasks {
         })?;
         let data = Data::default();
         let text = corpus.text(inputs.tokens);
-        let subject = opened.alone(Some(&tokenizer), text, (inputs, run), &data, None);
+        let subject = opened.alone(Some(&tokenizer), text, (inputs.bos, run), &data, None)?;
         tell_beginning(&subject, &tokenizer)?;
         let questions = harness::questions(&subject, &tokenizer, &tasks)?;
         let encoder = harness::encoder(&subject, &tokenizer)?;
+        let bos = encoder.bos();
         let context = opened.model.config().context;
         let items = tasks.iter();
         let items = items.flat_map(|task| (0..task.items.len()).map(move |item| (task, item)));
@@ -68,6 +71,7 @@ impl OpenedTasks {
         }
         Ok(Self {
             files,
+            bos,
             questions,
             tasks,
         })
@@ -90,12 +94,14 @@ impl OpenedTasks {
 /// # Errors
 /// The tokenizer puts several tokens before a text.
 pub(crate) fn tell_beginning(subject: &Subject<'_>, tokenizer: &Tokenizer) -> anyhow::Result<()> {
-    let token = match harness::encoder(subject, tokenizer)?.bos() {
-        Some(id) => format!("token {id} ({:?})", tokenizer.decode(&[id])?),
-        None => "nothing".to_owned(),
+    let token = harness::encoder(subject, tokenizer)?.bos();
+    let token = inputs::spelled(token, tokenizer)?;
+    let source = match subject.is_bos_asked {
+        true => "by the option --bos",
+        false => "as in lm-evaluation-harness",
     };
     output::say(format_args!(
-        "{}: {token} before each item of the tasks, as in lm-evaluation-harness",
+        "{}: {token} before each item of the tasks, {source}",
         subject.name
     ));
     Ok(())

@@ -1,12 +1,11 @@
 //! `vectors`: writes the states of words in their sentences to a file.
 
-use crate::arguments::{self, Bos, Inputs};
+use crate::arguments::{Bos, Opening};
 use crate::experiments::lexical_semantics::{self, Setting};
 use crate::experiments::wic;
 use crate::{inputs, output};
 use anyhow::{Context, ensure};
 use layerwise::corpus;
-use layerwise::transformer::Precision;
 use ndarray::{ArrayViewD, s};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -28,9 +27,6 @@ pub struct Arguments {
     /// An embedded model's name, a checkpoint folder, or ORG/NAME of a model in the Hugging Face cache
     #[arg(long, value_name = "NAME|DIR|ORG/NAME")]
     model: String,
-    /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
-    #[arg(long)]
-    fetch: bool,
     /// The setting in which a state is read: base, repeat, repeat_prev, repeat_prev_token, prompt1 or prompt2
     #[arg(long, value_name = "SETTING", default_value = "base", value_parser = setting)]
     setting: Setting,
@@ -40,9 +36,8 @@ pub struct Arguments {
     /// The token before each sentence: as the checkpoint's tokenizer says (auto), none, or a token id
     #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
     bos: Bos,
-    /// The number format of weight matrices and of the activations they multiply
-    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
-    precision: Precision,
+    #[command(flatten)]
+    opening: Opening,
     /// The file to write
     #[arg(long, value_name = "FILE.safetensors")]
     out: PathBuf,
@@ -69,10 +64,7 @@ pub fn vectors(arguments: &Arguments) -> anyhow::Result<()> {
         !pairs.is_empty(),
         "{file}: expected a line for each pair, found none"
     );
-    let mut inputs = Inputs::of_model(&arguments.model);
-    inputs.precision = arguments.precision;
-    inputs.fetch = arguments.fetch;
-    let opened = inputs::open_one(&inputs)?;
+    let opened = inputs::open_one(&arguments.model, "--model ", &arguments.opening)?;
     let read = [("the input", Some(arguments.file.clone()))];
     output::check_distinct(
         [("--out", Some(arguments.out.clone()))],

@@ -1,7 +1,7 @@
 //! A user's labels for the tokens of a corpus.
 
 use crate::file::{document_text, read_all_text};
-use crate::text::MAX_DOCUMENT;
+use crate::text::{MAX_DOCUMENT, error_in_line};
 use crate::{CorpusError, Place};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -53,7 +53,7 @@ impl Labels {
             last = number;
             let own: Vec<Option<String>> = serde_json::from_str(line).map_err(|error| {
                 let expected = "a JSON array of labels, each a string or null".to_owned();
-                refuse(number, expected, format!("{error:.200}"))
+                refuse(number, expected, format!("{:.200}", error_in_line(&error)))
             })?;
             if own.len() != *expected {
                 let expected = format!("{expected} labels, one for each token of the sequence");

@@ -43,7 +43,7 @@ pub use layerwise_files::{FileError, OpenedFile};
 pub use parquet::text_columns;
 pub use pieces::Piece;
 pub use sequences::{Bos, Corpus, Options, Skipped};
-pub use text::read_text;
+pub use text::{error_in_line, read_text};
 pub use tokenizer::{Beginning, BosSource, Habit, Replaced, Tokenizer};
 
 /// The smallest number of tokens of a usable sequence: one to attend to, one to predict from, one to predict.

@@ -214,17 +214,30 @@ impl<'a> Documents<'a> {
         expected: &'static str,
         error: &serde_json::Error,
     ) -> CorpusError {
-        let reason = error.to_string();
-        // The parser appends its own line and column.
-        let end = reason.rfind(" at line ").unwrap_or(reason.len());
         CorpusError::Json {
             path: self.path.to_owned(),
             place,
             expected,
             column: error.column(),
-            reason: reason[..end].to_owned(),
+            reason: without_place(error),
         }
     }
+}
+
+/// An error in one line of a file of JSON lines. The parser counts lines from the one that it is given, so that only the column
+/// is true.
+pub fn error_in_line(error: &serde_json::Error) -> String {
+    match error.column() {
+        0 => without_place(error),
+        column => format!("{} at column {column}", without_place(error)),
+    }
+}
+
+/// An error without the line and column that the parser appends.
+fn without_place(error: &serde_json::Error) -> String {
+    let reason = error.to_string();
+    let end = reason.rfind(" at line ").unwrap_or(reason.len());
+    reason[..end].to_owned()
 }
 
 /// Passes the elements of an array on, one by one, until one is declined.

@@ -142,6 +142,7 @@ fn a_budget_counts_what_is_held_before_it_is_allocated() {
             text,
             other_text: None,
             bos: None,
+            is_bos_asked: false,
             end_tokens: Vec::new(),
             template: None,
             data: &data,

@@ -9,6 +9,7 @@
 //!   blob of the same cache. [`Links::Follow`] allows every link, if the user asks for it.
 //! - [`open`] opens a path that the user named; [`Links`] says whether it may be a link.
 //! - [`open_to_append`] opens or creates a file to write to, such as a journal, and never follows a link.
+//! - [`replace`] writes a file whole or not at all, under a temporary name that nothing else has.
 //! - Sizes are compared before and after opening, and reading a whole file has a limit ([`OpenedFile::read_all`]).
 //! - A Git LFS pointer in the place of a file is reported as such.
 //!
@@ -27,9 +28,11 @@ mod folder;
 mod hash;
 mod json;
 mod opened;
+mod replacing;
 
 pub use error::FileError;
 pub use folder::Folder;
 pub use hash::{hexadecimal, sha256};
 pub use json::python_numbers;
 pub use opened::{Links, OpenedFile, open, open_to_append};
+pub use replacing::{replace, temporary};

@@ -56,6 +56,20 @@ impl Default for OpenOptions {
     }
 }
 
+/// The config of a checkpoint folder, as [`OpenOptions::open`] reads it.
+///
+/// # Errors
+/// The file is missing or is no JSON object, or a key stands in it twice.
+pub fn config(folder: &Folder) -> Result<Map<String, Value>, WeightsError> {
+    Ok(read_config(folder)?.1)
+}
+
+fn read_config(folder: &Folder) -> Result<(OpenedFile, Map<String, Value>), WeightsError> {
+    let file = folder.file(CONFIG_NAME, "the config of the model")?;
+    let config = read_object(&file, "config", MAX_CONFIG_BYTES)?;
+    Ok((file, config))
+}
+
 impl OpenOptions {
     /// Reads each tensor when it is requested, and refuses links that lead out of the folder.
     pub fn new() -> Self {
@@ -104,8 +118,7 @@ impl OpenOptions {
                 });
             }
         }
-        let config_file = folder.file(CONFIG_NAME, "the config of the model")?;
-        let config = read_object(&config_file, "config", MAX_CONFIG_BYTES)?;
+        let (config_file, config) = read_config(&folder)?;
         let weights = match (folder.has(SINGLE_NAME)?, folder.has(INDEX_NAME)?) {
             (false, false) if folder.has(ONLY_SHARD_NAME)? => {
                 self.single(&folder, ONLY_SHARD_NAME)?

@@ -64,7 +64,7 @@ mod packs;
 mod shard;
 mod tensor;
 
-pub use checkpoint::{Checkpoint, OpenOptions, TensorInfo};
+pub use checkpoint::{Checkpoint, OpenOptions, TensorInfo, config};
 pub use end_tokens::end_tokens;
 pub use error::{Warning, WeightsError};
 pub use file::{Element, TensorFile};

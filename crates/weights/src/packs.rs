@@ -11,7 +11,7 @@
 use crate::error::WeightsError;
 use crate::mapping::{Mapping, StableFiles};
 use layerwise_files::{FileError, Links, OpenedFile, open, sha256};
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -205,17 +205,9 @@ impl PackCache {
             move |source| FileError::io(&path, "write", source)
         };
         own_folder(&self.folder).map_err(failed(&self.folder))?;
-        let (partial, mut file) = partial(path).map_err(failed(path))?;
-        let write = || -> io::Result<()> {
-            parts
-                .into_iter()
-                .try_for_each(|part| file.write_all(part))?;
-            fs::rename(&partial, path)
-        };
-        write().map_err(|source| {
-            let _ = fs::remove_file(&partial);
-            failed(path)(source)
-        })
+        let mut parts = parts.into_iter();
+        layerwise_files::replace(path, |file| parts.try_for_each(|part| file.write_all(part)))
+            .map_err(failed(path))
     }
 }
 
@@ -226,22 +218,6 @@ fn own_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
-}
-
-/// Creates a file next to another, under a name that nobody else writes to.
-fn partial(path: &Path) -> io::Result<(PathBuf, File)> {
-    for number in 0_u64.. {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".{number}.partial"));
-        let partial = PathBuf::from(name);
-        match File::create_new(&partial) {
-            Ok(file) => return Ok((partial, file)),
-            // Another thread or process is writing it, or was killed while writing.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    unreachable!("a folder has fewer files")
 }
 
 /// A hash of texts.
@@ -337,6 +313,7 @@ mod tests {
     use super::*;
     use crate::mapping::stable;
     use proptest::prelude::*;
+    use std::fs::File;
 
     const OF: [&str; 2] = ["a model", "f32"];
 

@@ -56,7 +56,7 @@ impl Measure for Continuations<'_> {
     }
 
     fn weight(&self, prompt: &Prompt) -> usize {
-        prompt.ids.len() + self.work.settings().max_tokens
+        self.work.capacity(prompt.ids.len())
     }
 
     fn plain(
@@ -98,7 +98,7 @@ impl Measure for Continuations<'_> {
     }
 }
 
-/// The journal's name, in the folder of the run.
+/// The manifest's name, in the folder of the run.
 const MANIFEST: &str = "manifest.json";
 
 /// Continues all prompts of a file, and prints or writes a line for each continuation.
@@ -140,7 +140,7 @@ pub(super) fn write(
         )?;
         runner = runner.journals(Journals::File(journal));
     }
-    interrupt::watch(arguments.out.is_some())?;
+    interrupt::watch(interrupt::beside_out(arguments.out.is_some()))?;
     let measure = Continuations {
         work,
         depends_on: work.depends_on(arguments),

@@ -8,7 +8,7 @@ mod writing;
 use self::page::Page;
 use self::prompt::Prompter;
 use self::writing::Work;
-use crate::arguments::{Bos, Inputs};
+use crate::arguments::{Bos, Opening};
 use crate::early_exit::Stopping;
 use crate::inputs::{self, OpenedModel};
 use crate::{arguments, output};
@@ -69,9 +69,6 @@ pub struct Arguments {
     /// An embedded model's name, a checkpoint folder, or a model on the Hugging Face hub, as ORG/NAME or ORG/NAME@REVISION
     #[arg(long, value_name = "NAME|DIR|ORG/NAME")]
     model: String,
-    /// Download a missing model of the hub into the Hugging Face cache with the tool `hf`
-    #[arg(long)]
-    fetch: bool,
     /// An edit whose continuation to show below the plain model's; repeatable
     #[arg(long, value_name = "EDIT")]
     edit: Vec<Edit>,
@@ -142,25 +139,12 @@ pub struct Arguments {
     /// The token before the prompt: as the checkpoint's tokenizer says (auto), none, or a token id
     #[arg(long, value_name = "auto|none|ID", default_value = "auto")]
     bos: Bos,
-    /// The number format of weight matrices and of the activations they multiply
-    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
-    precision: Precision,
-    /// The number format of keys and values; bf16 halves their memory, and the program measures and prints its effect on the
-    /// prompt
+    /// The number format of keys and values; bf16 halves their memory, and without --prompts the program measures and prints its
+    /// effect on the prompt
     #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = arguments::precision)]
     cache: Precision,
-    /// Read weights into memory instead of mapping their files
-    #[arg(long)]
-    no_mmap: bool,
-    /// Keep packed weights in this folder, and map them at the next start
-    #[arg(long, value_name = "DIR", conflicts_with = "no_mmap")]
-    pack_cache: Option<PathBuf>,
-    /// Follow links out of the model's folder
-    #[arg(long)]
-    follow_links: bool,
-    /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
-    #[arg(long, value_name = "SIZE")]
-    max_memory: Option<crate::memory::Size>,
+    #[command(flatten)]
+    opening: Opening,
 }
 
 fn missing(text: &str) -> Result<Missing, String> {
@@ -177,15 +161,7 @@ fn missing(text: &str) -> Result<Missing, String> {
 /// # Errors
 /// A model, prompt, edit, rule or setting is invalid, memory is insufficient, or output cannot be written.
 pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
-    let opened = inputs::open_one(&Inputs {
-        fetch: arguments.fetch,
-        no_mmap: arguments.no_mmap,
-        pack_cache: arguments.pack_cache.clone(),
-        follow_links: arguments.follow_links,
-        precision: arguments.precision,
-        max_memory: arguments.max_memory,
-        ..Inputs::of_model(&arguments.model)
-    })?;
+    let opened = inputs::open_one(&arguments.model, "--model ", &arguments.opening)?;
     let tokenizer = inputs::open_tokenizer(&opened)?;
     for (option, is_given) in [
         ("--stop", !arguments.stop.is_empty()),

@@ -3,7 +3,7 @@
 use super::Arguments;
 use crate::conversation::Conversation;
 use crate::inputs::{self, OpenedModel};
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use layerwise::chat::Message;
 use layerwise::corpus::{self, Tokenizer};
 use serde_json::Value;
@@ -108,7 +108,8 @@ impl<'a> Prompter<'a> {
     }
 
     fn line(&self, line: &str) -> anyhow::Result<Vec<u32>> {
-        let line: Value = serde_json::from_str(line)?;
+        let line: Value = serde_json::from_str(line)
+            .map_err(|error| anyhow!("{}", corpus::error_in_line(&error)))?;
         let found =
             ["prompt", "messages", "ids"].map(|key| line.get(key).filter(|it| !it.is_null()));
         match found {
@@ -124,18 +125,17 @@ impl<'a> Prompter<'a> {
                     .chat
                     .as_ref()
                     .context("`messages` need a chat template; give --chat")?;
-                let system = chat
-                    .system
-                    .iter()
-                    .map(|text| Some(Message::new("system", text)));
-                let given = messages
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .map(Message::from_json);
-                let messages: Option<Vec<Message>> = system.chain(given).collect();
-                let messages =
-                    messages.context("expected `messages` to be objects with a text as `role`")?;
+                let system = chat.system.iter().map(|text| Message::new("system", text));
+                let given = messages.as_array().filter(|given| !given.is_empty());
+                let given: Option<Vec<Message>> =
+                    given.and_then(|given| given.iter().map(Message::from_json).collect());
+                let given = given.with_context(|| {
+                    format!(
+                        "expected `messages` to be a list of objects with a text as `role`, at least one, found {}",
+                        shortened(messages)
+                    )
+                })?;
+                let messages: Vec<Message> = system.chain(given).collect();
                 self.conversation(chat, &messages)
             }
             [None, None, Some(ids)] => {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-/// The settings of decoding.
+/// Turns token ids into text.
 type Decode<'a> = Box<dyn Fn(&[u32]) -> Result<String, CorpusError> + Sync + 'a>;
 
 /// The ways to continue each prompt.
@@ -162,6 +162,12 @@ impl<'a> Work<'a> {
         )
     }
 
+    /// The most tokens of a prompt with its continuation.
+    pub(super) fn capacity(&self, prompt: usize) -> usize {
+        let context = self.opened.model.config().context;
+        self.settings().capacity(prompt, context)
+    }
+
     /// Checks that memory suffices for `prompts` prompts of this length, continued together in all ways.
     pub(super) fn check_memory(&self, prompt: usize, together: usize) -> anyhow::Result<()> {
         let (config, settings) = (self.opened.model.config(), self.settings());
@@ -173,7 +179,7 @@ impl<'a> Work<'a> {
             }
         };
         let bytes = self.writer.most_bytes(prompt, together).max(measuring);
-        let capacity = settings.capacity(prompt, config.context);
+        let capacity = self.capacity(prompt);
         let what = format!("{}: keys and values of {capacity} tokens", self.opened.name);
         self.opened.budget.check(&what, bytes as u64)?;
         Ok(())

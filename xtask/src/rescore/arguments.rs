@@ -1,21 +1,19 @@
 //! The options of `rescore`.
 
-use crate::arguments::{Bos, precision, threads};
+use crate::arguments::{Bos, Opening, threads};
 use crate::experiments::asr_correction::outputs::Wanted;
-use crate::memory::Size;
 use crate::program;
 use anyhow::{bail, ensure};
-use clap::ValueEnum;
+use clap::{Arg, Args as _, Command, ValueEnum};
 use layerwise::chat::DateTime;
 use layerwise::transcripts::{CountRule, Decoder, Gate, Mode, Repair, ScoreScale, System};
-use layerwise::transformer::Precision;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Options of `rescore`.
 #[derive(clap::Args)]
-#[command(after_help = format!("\
+#[command(mut_args(needing_model), after_help = format!("\
 Example, with a trigram model made from the references of a training file and settings tuned on each other half:
   {0} rescore test.json --trigrams train.json --tune halves --out rescored
 With a transformer's scores, and with what it writes itself where the recogniser is unsure:
@@ -56,9 +54,6 @@ pub struct Arguments {
     /// Hugging Face cache
     #[arg(long, value_name = "NAME|DIR|ORG/NAME", conflicts_with = "trigrams")]
     pub model: Option<String>,
-    /// Download a missing model named ORG/NAME into the Hugging Face cache with the tool `hf`
-    #[arg(long, requires = "model")]
-    pub fetch: bool,
     /// Text before each sentence that the transformer reads but does not score, such as a word on the domain
     #[arg(long, value_name = "TEXT", default_value = "", requires = "model")]
     pub prefix: String,
@@ -73,15 +68,9 @@ pub struct Arguments {
         requires = "model"
     )]
     pub bos: Bos,
-    /// The number format of weight matrices and of the activations they multiply
-    #[arg(long, value_name = "f32|bf16", default_value = "f32", value_parser = precision, requires = "model")]
-    pub precision: Precision,
-    /// Read weights into memory instead of mapping their files
-    #[arg(long, requires = "model")]
-    pub no_mmap: bool,
-    /// Refuse anything that would need more memory than this, such as 500M or 24G [default: the memory that is free]
-    #[arg(long, value_name = "SIZE", requires = "model")]
-    pub max_memory: Option<Size>,
+    /// How the transformer is opened.
+    #[command(flatten)]
+    pub opening: Opening,
     /// Worker threads of the transformer [default: one for each core]
     #[arg(long, value_name = "N", value_parser = threads, requires = "model")]
     pub threads: Option<NonZeroUsize>,
@@ -128,7 +117,7 @@ pub struct Arguments {
     /// Write a prompt for each list that the gate sends (without --tau, every list of more than one hypothesis), as JSON lines
     #[arg(long, value_name = "FILE")]
     pub prompts: Option<PathBuf>,
-    /// The text of prompts, with {n}, {list} and {first} [default: the list and eight rules]
+    /// The text of prompts, with the places n, list and first in braces [default: the list and eight rules]
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
     /// Give the transformer the prompts as plain text, not as a user's message in the checkpoint's chat template
@@ -153,9 +142,9 @@ pub struct Arguments {
     /// Read corrections, one line {"id": ..., "correction": ...} each, and check them against the rules
     #[arg(long, value_name = "FILE")]
     pub corrections: Option<PathBuf>,
-    /// What replaces a correction that breaks a rule
-    #[arg(long, value_enum, default_value = "nearest")]
-    pub repair: RepairName,
+    /// What replaces a correction that breaks a rule [default: nearest]
+    #[arg(long, value_enum)]
+    repair: Option<RepairName>,
     /// Compare two transcripts, in two columns, with the references of the lists; nothing is corrected
     #[arg(
         long,
@@ -186,6 +175,16 @@ pub struct Arguments {
     /// Write lattices.jsonl: the word lattice of each list
     #[arg(long, requires = "out")]
     pub lattices: bool,
+}
+
+/// Makes the options of [`Opening`] need the transformer that they open.
+fn needing_model(option: Arg) -> Arg {
+    let opening = Opening::augment_args(Command::new("opening"));
+    let mut opening = opening.get_arguments();
+    match opening.any(|own| own.get_id() == option.get_id()) {
+        true => option.requires("model"),
+        false => option,
+    }
 }
 
 /// The form of a file of lists.
@@ -281,7 +280,7 @@ impl CountName {
 
 /// What replaces a correction that breaks a rule.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RepairName {
+enum RepairName {
     /// The nearest path of the word lattice
     Nearest,
     /// The best hypothesis
@@ -292,7 +291,7 @@ pub enum RepairName {
 
 impl RepairName {
     /// The repair.
-    pub fn repair(self) -> Repair {
+    fn repair(self) -> Repair {
         match self {
             Self::Nearest => Repair::Nearest,
             Self::Best => Repair::Best,
@@ -351,7 +350,7 @@ impl Arguments {
     /// The modes in which the transformer writes, without duplicates.
     ///
     /// # Errors
-    /// There is no transformer, or a template was given and nothing uses it.
+    /// There is no transformer, or an option was given and nothing uses it.
     fn written(&self) -> anyhow::Result<Vec<&'static str>> {
         let mut modes: Vec<&'static str> = Vec::new();
         for mode in self.mode.iter().filter_map(|name| name.written()) {
@@ -363,6 +362,10 @@ impl Arguments {
                 modes.push(mode);
             }
         }
+        ensure!(
+            self.repair.is_none() || self.corrections.is_some() || !modes.is_empty(),
+            "--repair is for corrections; give --corrections FILE, --mode generate or --mode constrained"
+        );
         for (option, is_given, can_be_used) in [
             (
                 "--template",
@@ -428,6 +431,11 @@ impl Arguments {
         (decoder.alpha, decoder.beta) = (alpha, self.beta);
         decoder.width = self.width as usize;
         Ok(decoder)
+    }
+
+    /// What replaces a correction that breaks a rule.
+    pub fn repair(&self) -> Repair {
+        self.repair.unwrap_or(RepairName::Nearest).repair()
     }
 
     /// The additional outputs to write.

@@ -45,7 +45,7 @@ impl Keeper {
             "rescore scores 1",
             version::VERSION,
             cpu_features(),
-            arguments.precision.name(),
+            arguments.opening.precision.name(),
             tokenizer_sha256,
             &around,
         ];

@@ -75,7 +75,7 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
     match &arguments.model {
         None => work.run("none", NoLanguageModel, None),
         Some(model) => {
-            interrupt::watch(arguments.out.is_some())?;
+            interrupt::watch(interrupt::beside_out(arguments.out.is_some()))?;
             let (opened, tokenizer) = transformer::open(arguments, model)?;
             output::check_distinct(outputs(arguments, &work.wanted), opened.named_files())?;
             work.with_transformer(&opened, &tokenizer)
@@ -271,7 +271,7 @@ impl Work<'_> {
             pushed.with_context(in_file)?;
         }
         if let Some((file, corrections)) = &corrections {
-            let (count, repair) = (arguments.count.rule(), arguments.repair.repair());
+            let (count, repair) = (arguments.count.rule(), arguments.repair());
             let normaliser = &reader.normaliser;
             let vocabulary = &mut reader.vocabulary;
             let system = System::external(&set, corrections, count, repair, normaliser, vocabulary)

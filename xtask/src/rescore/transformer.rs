@@ -2,7 +2,7 @@
 
 use super::arguments::Arguments;
 use super::keeping::Keeper;
-use crate::arguments::{Inputs, threads_or_cores};
+use crate::arguments::threads_or_cores;
 use crate::inputs::{self, OpenedModel};
 use crate::interrupt::STOP;
 use anyhow::Context;
@@ -14,14 +14,7 @@ use layerwise::rescoring::{Options, Scorer};
 /// # Errors
 /// The model is invalid, or has no tokenizer.
 pub(super) fn open(arguments: &Arguments, model: &str) -> anyhow::Result<(OpenedModel, Tokenizer)> {
-    let inputs = Inputs {
-        fetch: arguments.fetch,
-        precision: arguments.precision,
-        no_mmap: arguments.no_mmap,
-        max_memory: arguments.max_memory,
-        ..Inputs::of_model(model)
-    };
-    let opened = inputs::open_one(&inputs)?;
+    let opened = inputs::open_one(model, "--model ", &arguments.opening)?;
     let tokenizer = inputs::open_tokenizer(&opened)?.with_context(|| {
         format!(
             "{}: needs a tokenizer.json to read text with, but {} has none",

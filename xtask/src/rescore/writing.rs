@@ -96,7 +96,7 @@ impl<'a> Author<'a> {
         let plan = Plan::plain(self.opened.model.stack())?;
         let found = runner.measure(self.opened.subject(), &plan, &work, &asked)?;
         let (corrections, tokens) = Asked::corrections(&asked, &found.into_plain());
-        let (count, repair) = (arguments.count.rule(), arguments.repair.repair());
+        let (count, repair) = (arguments.count.rule(), arguments.repair());
         let vocabulary = &mut reader.vocabulary;
         let normaliser = &reader.normaliser;
         let system = System::external(set, &corrections, count, repair, normaliser, vocabulary)?;

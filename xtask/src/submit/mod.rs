@@ -131,17 +131,18 @@ fn submit_slurm(arguments: &Slurm) -> anyhow::Result<()> {
         partition: partition.clone(),
     };
     let [task, merge] = place.scripts(&command, array, limits);
-    show(&place.folder, &task, &merge)?;
     if array.dry_run {
-        return Ok(());
+        return Ok(show(&place.folder, &task, &merge)?);
     }
     place.write(&record, &task, &merge)?;
-    let [array, merge] = slurm::submit(&place.folder)?;
+    let [job, after] = slurm::submit(&place.folder)?;
+    let shown = show(&place.folder, &task, &merge);
     output::say(format_args!(
-        "submitted: the tasks as job {array}, the merge as job {merge}; `{} submit status {}` shows their progress",
+        "submitted: the tasks as job {job}, the merge as job {after}; `{} submit status {}` shows their progress",
         program::name(),
         arrays::quoted(&place.folder.path().display().to_string())
     ));
+    shown?;
     output::print_paths([place.folder.path()])?;
     Ok(())
 }
@@ -152,11 +153,11 @@ fn submit_shell(array: &Array) -> anyhow::Result<()> {
     let record = place.folder.record(array.tasks, false, &array.command);
     place.check(&record)?;
     let [task, merge] = place.scripts(&command, array, Limits::default());
-    show(&place.folder, &task, &merge)?;
     if array.dry_run {
-        return Ok(());
+        return Ok(show(&place.folder, &task, &merge)?);
     }
     place.write(&record, &task, &merge)?;
+    let shown = show(&place.folder, &task, &merge);
     let (path, tasks) = (place.folder.path(), format!("$(seq {})", array.tasks));
     let at_once = arguments::threads_or_cores(None).get() / array.cpus.get();
     output::say(format_args!(
@@ -167,6 +168,7 @@ fn submit_shell(array: &Array) -> anyhow::Result<()> {
         "with GNU parallel: {}",
         arrays::parallel(path, &tasks, at_once.max(1))
     ));
+    shown?;
     output::print_paths([path])?;
     Ok(())
 }

@@ -203,3 +203,14 @@ fn what_cannot_be_written_is_refused() {
         assert_eq!(sandbox.contents(), before, "{arguments:?}");
     }
 }
+
+/// What is in the way of the manifest is found before anything runs, not after it.
+#[test]
+fn a_manifest_that_cannot_be_written_is_found_at_once() {
+    let sandbox = Sandbox::with_ids(&token_ids(2, LENGTH, 37));
+    fs::create_dir_all(sandbox.path("a.safetensors.run/manifest.json")).unwrap();
+    let before = sandbox.contents();
+    let arguments = ["--sites", "attn.out", "--out", "a.safetensors"];
+    run(&sandbox, &arguments).refused(&["manifest.json: expected a file, found a folder"]);
+    assert_eq!(sandbox.contents(), before);
+}

@@ -1,11 +1,10 @@
 //! The token before each text: taken from the checkpoint's own tokenizer, reported and recorded.
 
-use crate::{Sandbox, fixtures};
+use crate::{Sandbox, fixtures, narrow, token_ids};
 use std::fs;
 
-/// Runs a GPT-2 model with one of the small tokenizers of `fixtures/tokenizers` on a text; returns the messages and the
-/// manifest's entry of the corpus.
-fn run(kind: &str, text: &str, more: &[&str]) -> (String, serde_json::Value) {
+/// Writes a GPT-2 model with one of the small tokenizers of `fixtures/tokenizers` to the folder `model`.
+fn with_model(kind: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let model = sandbox.path("model");
     fs::create_dir(&model).unwrap();
@@ -20,6 +19,12 @@ fn run(kind: &str, text: &str, more: &[&str]) -> (String, serde_json::Value) {
         let path = entry.unwrap().path();
         fs::copy(&path, model.join(path.file_name().unwrap())).unwrap();
     }
+    sandbox
+}
+
+/// Runs such a model on a text; returns the messages and the manifest's entry of the corpus.
+fn run(kind: &str, text: &str, more: &[&str]) -> (String, serde_json::Value) {
+    let sandbox = with_model(kind);
     fs::write(sandbox.path("text.txt"), text).unwrap();
     let arguments = [
         "sweep", "drop(0)", "--model", "model", "--corpus", "text.txt", "--out", "out.csv",
@@ -117,4 +122,59 @@ fn what_a_tokenizer_puts_after_a_text_is_told_and_left_out() {
     let (said, corpus) = run("gpt2", "A text of a few words.", &[]);
     assert!(!said.contains("after a text"), "{said}");
     assert_eq!(corpus["eos_left_out"], serde_json::json!([]));
+}
+
+/// The option holds for tasks too; without it they begin as the tokenizer says.
+#[test]
+fn tasks_begin_as_the_user_asks() {
+    let sandbox = with_model("llama-2");
+    let item = br#"{"prompt": "A text of", "options": ["few words", "words"], "gold": 0}"#;
+    sandbox.write("own.jsonl", item);
+    let check = |more: &[&str], bos: Option<u32>, told: &str| {
+        let on = ["--model", "model", "--tasks", "own.jsonl"];
+        let out = ["--out", "out.csv", "--fresh"];
+        let arguments = [&["sweep", "drop(0)"], &on[..], &out, more].concat();
+        let said = sandbox.xtask(&arguments).succeeded().stderr;
+        assert!(said.contains(told), "{more:?}: {said}");
+        let run = &sandbox.json("out.csv.run/manifest.json")["runs"][0];
+        let recorded = run["tasks_bos"].as_u64();
+        assert_eq!(recorded, bos.map(u64::from), "{more:?}");
+    };
+    let by_rule = "(\"<s>\") before each item of the tasks, as in lm-evaluation-harness";
+    check(&[], Some(1), by_rule);
+    check(&["--bos", "auto"], Some(1), by_rule);
+    let asked = "nothing before each item of the tasks, by the option --bos";
+    check(&["--bos", "none"], None, asked);
+    check(&["--bos", "5"], Some(5), "token 5 (");
+}
+
+/// A corpus of token ids takes nothing away from other texts, and `--bos none` does.
+#[test]
+fn other_texts_begin_alike_whatever_the_corpus_is() {
+    let sandbox = Sandbox::with_ids(&token_ids(2, 16, 29));
+    let name = narrow(&sandbox);
+    let run = |out: &str, more: &[&str]| {
+        let fixed = ["reproduce", "patching", "--model", name, "--out", out];
+        let said = sandbox.xtask(&[&fixed, more].concat()).succeeded().stderr;
+        let table = sandbox.read(&format!("{out}/{name}/patching.csv"));
+        let manifest = sandbox.json(&format!("{out}/manifest.json"));
+        (said, table, manifest["runs"][0].clone())
+    };
+    let (said, on_text, of_text) = run("text", &["--tokens", "200"]);
+    assert!(!said.contains("before each text besides"), "{said}");
+    assert_eq!(of_text["other_texts"]["bos"], 0);
+    assert_eq!(of_text["other_texts"]["bos"], of_text["corpus"]["bos"]);
+
+    let (said, on_ids, of_ids) = run("ids", &["--corpus", "ids.npy"]);
+    let told = "before each text besides ids.npy, by the habit of the family";
+    assert!(said.contains(told), "{said}");
+    assert!(of_ids["corpus"]["bos"].is_null());
+    assert_eq!(of_ids["other_texts"], of_text["other_texts"]);
+    assert!(on_ids == on_text);
+
+    let (said, without, of_none) = run("none", &["--corpus", "ids.npy", "--bos", "none"]);
+    assert!(!said.contains("before each text besides"), "{said}");
+    assert!(of_none["other_texts"]["bos"].is_null());
+    assert_eq!(of_none["other_texts"]["bos_source"], "the option --bos");
+    assert!(without != on_text);
 }

@@ -246,7 +246,10 @@ fn prompts_that_cannot_be_are_refused() {
         assert_eq!(sandbox.contents().len(), 1, "something was written");
     };
     refused(b"", &["no prompts"]);
-    refused(b"{\"prompt\": \"a\"}\n{\"prompt\": ", &["line 2"]);
+    refused(
+        b"{\"prompt\": \"a\"}\n{\"prompt\": ",
+        &["line 2: EOF while parsing a value at column 1"],
+    );
     refused(b"[1]", &["line 1", "expected an object"]);
     refused(b"{\"prompt\": \"a\", \"ids\": [1]}", &["line 1", "one of"]);
     refused(b"{\"prompt\": 7}", &["line 1", "a text, found 7"]);
@@ -265,6 +268,14 @@ fn prompts_that_cannot_be_are_refused() {
         "prompts.jsonl",
     ];
     sandbox.xtask(&chat).refused(&["line 1", "`role`"]);
+    for messages in ["\"Hi\"", "7", "{}", "[]"] {
+        let line = format!("{{\"messages\": {messages}}}");
+        sandbox.write("prompts.jsonl", line.as_bytes());
+        for system in [&[][..], &["--system", "S"]] {
+            let outcome = sandbox.xtask(&[&chat[..], system].concat());
+            outcome.refused(&["line 1", "a list of objects", messages]);
+        }
+    }
     sandbox.write(
         "prompts.jsonl",
         b"{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}\n{\"prompt\": \"x\"}",

@@ -140,6 +140,34 @@ fn the_revision_is_the_one_that_is_named_and_the_commit_is_recorded() {
     );
 }
 
+/// A config is listed as the loader reads it.
+#[test]
+fn what_is_listed_can_be_opened_and_what_is_not_cannot() {
+    let sandbox = Sandbox::with_ids(&crate::token_ids(2, 8, 29));
+    let cache = [("HF_HUB_CACHE", "cache")];
+    let revisions = [("main", COMMIT)];
+    put(&sandbox.path("cache"), "gpt2", "org/tiny", &revisions);
+    let blob = format!("cache/models--org--tiny/blobs/{COMMIT}");
+    let config = String::from_utf8(sandbox.read(&blob)).unwrap();
+    let check = |begins: &str, opens: bool| {
+        sandbox.write(&blob, config.replacen('{', begins, 1).as_bytes());
+        let listed = run(&sandbox, &cache, &["list"]).succeeded().stdout;
+        let line = listed.lines().find(|line| line.contains("org/tiny"));
+        let line = line.unwrap();
+        assert_eq!(line.contains("cannot be opened"), !opens, "{line}");
+        let arguments = ["sweep", "--corpus", "ids.npy", "drop(1)"];
+        let outcome = run(
+            &sandbox,
+            &cache,
+            &[&arguments[..], &["--model", "org/tiny"]].concat(),
+        );
+        assert_eq!(outcome.code == Some(0), opens, "{}", outcome.stderr);
+    };
+    check("{", true);
+    check("{\"temperature\": NaN,", true);
+    check("{\"model_type\": \"gpt2\",", false);
+}
+
 #[test]
 fn what_is_not_in_the_cache_is_refused_with_the_command_that_fetches_it() {
     let sandbox = Sandbox::new();

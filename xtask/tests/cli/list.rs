@@ -1,7 +1,7 @@
 //! `list`, `--help`, and closed pipes.
 
 use crate::statistics::embedded_model;
-use crate::{Sandbox, tiny, token_ids};
+use crate::{Sandbox, narrow, tiny, token_ids};
 use std::process::Stdio;
 use xtask::experiments::{EXPERIMENTS, claims};
 
@@ -114,6 +114,15 @@ fn a_closed_pipe_is_no_failure() {
     let model = tiny("gpt2");
     let golden = format!("{model}/golden.safetensors");
     let on = ["--model", &model, "--corpus", "ids.npy", "--out"];
+    let name = narrow(&sandbox);
+    let item =
+        br#"{"prompt": "The people of the", "options": ["sea", "ship and crew"], "gold": 0}"#;
+    sandbox.write("own.jsonl", item);
+    let scored = ["sweep", "drop(0)", "--model", name, "--tasks", "own.jsonl"];
+    let of_scores = ["--out", "scores.csv", "--per-item", "items.csv"];
+    let classes = ["--per-token", "t.safetensors", "--classes", "classes.csv"];
+    let of_tokens = [&on[..], &["tokens.csv"], &classes].concat();
+    let submitted = [&["submit", "shell", "--", "sweep", "drop(l)"], &on[..]].concat();
     let closed = || {
         let (_, writer) = std::io::pipe().unwrap();
         writer
@@ -125,6 +134,17 @@ fn a_closed_pipe_is_no_failure() {
         [&["sweep", "drop(l)"], on.as_slice(), &["out.csv"]].concat(),
         vec!["merge", "out.csv.run", "--out", "merged.csv"],
         [&["reproduce", "robustness"], on.as_slice(), &["out"]].concat(),
+        [&scored[..], &of_scores].concat(),
+        vec![
+            "merge",
+            "scores.csv.run",
+            "--out",
+            "all.csv",
+            "--per-item",
+            "all-items.csv",
+        ],
+        [&["sweep", "drop(l)"], of_tokens.as_slice()].concat(),
+        [&submitted[..], &["array.csv"]].concat(),
     ] {
         let run = |stderr: Stdio| {
             let mut command = sandbox.command(&arguments);
@@ -137,7 +157,20 @@ fn a_closed_pipe_is_no_failure() {
         let output = run(closed().into());
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
     }
-    for written in ["out.csv", "merged.csv", "out/manifest.json"] {
+    for written in [
+        "out.csv",
+        "merged.csv",
+        "out/manifest.json",
+        "scores.csv",
+        "items.csv",
+        "all.csv",
+        "all-items.csv",
+        "tokens.csv",
+        "tokens.csv.run/manifest.json",
+        "classes.csv",
+        "array.csv.array/tasks.sh",
+        "array.csv.array/merge.sh",
+    ] {
         assert!(sandbox.path(written).is_file(), "{written}");
     }
     let mut refused = sandbox.command(&["sweep", "--out", "other.csv", "drop("]);

@@ -123,3 +123,22 @@ fn what_cannot_be_looked_at_is_refused() {
     }
     refused(&["lens", "no-such-model", "a"], "no-such-model");
 }
+
+/// A table may be wider than a format can pad.
+#[test]
+fn a_lens_shows_every_token_of_the_vocabulary() {
+    let [model, _] = embedded_model();
+    let table = |top: &str| {
+        let arguments = ["lens", &model, "a", "--edit", "keep(0)", "--top", top];
+        Sandbox::new().xtask(&arguments).succeeded().stdout
+    };
+    let all = table("5000");
+    assert_eq!(all.lines().count(), 3, "a title, the embedding and a block");
+    let title = all.lines().next().unwrap();
+    let row = all.lines().nth(1).unwrap();
+    // Both lenses have as many columns.
+    let legacy = title.find("legacy lens").unwrap();
+    let first = "embedding".len();
+    assert_eq!(row.chars().count(), first + 2 * (legacy - first - 2));
+    assert_eq!(table("100000"), all);
+}

@@ -197,7 +197,7 @@ fn a_dry_run_of_experiments_says_every_pass_and_leaves_nothing() {
         // Eight blocks of two steps: 8 drops, 7 swaps, 6 repeats of three and 4 of five.
         "26 schedules, 254 steps (476 without sharing), on 3 sequences, 60 tokens",
         "plain: on 3 sequences, 60 tokens",
-        "plain, other text: on the source code of this project",
+        "plain, other text: on 3 sequences, 60 tokens",
         "weights: 8 blocks",
         "windows of words, looked for in whole documents",
         "word senses: 600 pairs, then 240 and 360",
@@ -219,6 +219,8 @@ fn a_dry_run_of_experiments_says_every_pass_and_leaves_nothing() {
     let plan = format!("{name}: plain: on 3 sequences, 60 tokens");
     assert_eq!(told, ["experiments: mlp-norm", &plan]);
     assert!(estimate.starts_with("1 pass: about "), "{estimate}");
+    let said = dry(&["robustness", "--shard", "1/8"]);
+    assert!(said.contains(" for all 8 shards together, "), "{said}");
     let said = dry(&["robustness", "--until-se", "kl_nats=0.1"]);
     assert!(said.contains("standard error of kl_nats=0.1"), "{said}");
 }

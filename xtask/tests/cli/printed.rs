@@ -96,7 +96,8 @@ fn rows_are_sorted_by_a_statistic_for_each_model() {
     let printed = Printed::new(3);
     Outcome::of(&mut printed.command(&["--out", "out.csv"])).succeeded();
     let table = Table::new(&printed.sandbox.read("out.csv"));
-    for statistic in STATISTICS {
+    let other = "top5_overlap";
+    for statistic in STATISTICS.into_iter().chain([other]) {
         let mut rows: Vec<usize> = (0..table.rows.len()).collect();
         rows.sort_by(|a, b| {
             let [a, b] = [a, b].map(|row| table.number(*row, statistic));
@@ -107,6 +108,9 @@ fn rows_are_sorted_by_a_statistic_for_each_model() {
         let said = printed.run(&["--sort", statistic]).stdout;
         let found: Vec<&str> = said.lines().skip(2).map(|line| cells(line)[0]).collect();
         assert_eq!(found, expected, "{statistic}");
+        // What is not printed otherwise has a column if the rows are sorted by it.
+        let head = said.lines().nth(1).unwrap();
+        assert_eq!(head.ends_with(other), statistic == other, "{head}");
     }
     let said = printed.run(&["--model", &tiny("llama"), "--sort", "kl_nats"]);
     let blocks: Vec<&str> = said.stdout.split("\n\n").collect();
@@ -128,6 +132,7 @@ fn what_needs_a_file_is_refused_without_one_and_the_other_way_round() {
             ["--sort", "--out"],
         ),
         (&["--sort", "speed"], ["speed", "kl_nats"]),
+        (&["--both-ways"], ["--out <FILE>", "required"]),
     ] {
         let before = printed.sandbox.contents();
         Outcome::of(&mut printed.command(options)).refused(&mentioned);

@@ -326,18 +326,34 @@ fn options_that_would_have_no_effect() {
 }
 
 #[test]
-fn data_that_no_chosen_experiment_reads() {
-    for (option, reader) in [
-        ("--benchmarks", "benchmarks"),
-        ("--exit-tasks", "early-exit"),
-        ("--wic", "wic"),
-        ("--shift-corpus", "shift"),
+fn options_that_no_chosen_experiment_reads() {
+    for (given, reader) in [
+        (&["--benchmarks", "folder"][..], "benchmarks"),
+        (&["--exit-tasks", "folder"], "early-exit"),
+        (&["--wic", "folder"], "wic"),
+        (&["--shift-corpus", "folder"], "shift"),
+        (&["--items", "500"], "benchmarks"),
+        (&["--pairs", "500"], "wic"),
+        (&["--wic-items", "500"], "lexical-semantics"),
+        (&["--asr-items", "500"], "asr-correction"),
+        (&["--exit-items", "500"], "early-exit"),
+        (&["--task-items", "500"], "sublayer-skip"),
+        (&["--same-template"], "lexical-semantics"),
+        (&["--asr-written", "3"], "asr-correction"),
+        (&["--times"], "sublayer-skip or early-exit"),
+        (&["--times", "--timed-tokens", "9"], "early-exit"),
     ] {
+        let fixed = ["reproduce", "stages", "--out", "out"];
         check(
-            &["reproduce", "stages", option, "folder", "--out", "out"],
-            &[option, reader, "leave the option out"],
+            &[&fixed[..], given].concat(),
+            &[given[0], reader, "leave the option out"],
         );
     }
+    let until = ["reproduce", "neurons", "--until-se", "kl_nats=0.1"];
+    check(
+        &[&until[..], &["--model", "gpt2-8x160", "--out", "out"]].concat(),
+        &["--until-se", "such as robustness", "leave the option out"],
+    );
 }
 
 #[test]
@@ -390,6 +406,10 @@ fn options_without_effect() {
         check(
             &[command, "nowhere", "A text"],
             &["error: nowhere: there is no such folder"],
+        );
+        check(
+            &[command, "text.txt", "A text"],
+            &["error: text.txt: expected a checkpoint folder, found a file"],
         );
     }
 }

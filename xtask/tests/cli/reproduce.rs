@@ -2,6 +2,7 @@
 
 use crate::statistics::embedded_model;
 use crate::{Sandbox, Table, narrow, tiny, token_ids};
+use std::fs;
 use std::path::PathBuf;
 
 /// The files of the figure in one folder.
@@ -379,7 +380,11 @@ fn text_of_another_kind_is_source_code_where_it_can_be_read() {
         "own",
     ];
     sandbox.xtask(&on_text).succeeded();
-    let lines = String::from_utf8(sandbox.read("own/source-code.jsonl")).unwrap();
+    // It lies with the other embedded files, not among the results.
+    assert!(!sandbox.path("own/source-code.jsonl").exists());
+    let manifest = sandbox.json("own/manifest.json");
+    let file = manifest["runs"][0]["shifted_corpus"]["file"].as_str();
+    let lines = fs::read_to_string(file.unwrap()).unwrap();
     let first: serde_json::Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert!(first["text"].as_str().unwrap().starts_with("//!"));
     let table = Table::new(&sandbox.read("own/narrow/shift.csv"));

@@ -454,6 +454,7 @@ fn what_cannot_be_rescored_is_refused() {
             ["tau", "from 0 to 1", "1.5"].as_slice(),
         ),
         (&["--theta", "0"], &["theta", "above 0"]),
+        (&["--repair", "best"], &["--repair", "give --corrections"]),
         (
             &["--mode", "select"],
             &["--mode select", "language model", "--trigrams"],

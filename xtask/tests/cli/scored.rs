@@ -257,6 +257,7 @@ fn what_cannot_be_scored_is_refused() {
     let name = narrow(&sandbox);
     sandbox.write("own.jsonl", OWN.as_bytes());
     sandbox.write("bad.jsonl", b"{\"prompt\": \"a\"}\n");
+    sandbox.write("text.txt", b"A text of a few words, and more of them.");
     fs::create_dir(sandbox.path("empty")).unwrap();
     let before = sandbox.contents();
     let check = |arguments: &[&str], mentioned: &[&str]| {
@@ -271,6 +272,15 @@ fn what_cannot_be_scored_is_refused() {
         &[&["drop(0)", "--sort", "kl_nats"], &own[..]].concat(),
         &["--sort", "--tasks"],
     );
+    for (option, value) in [
+        ("--rows", "5"),
+        ("--tokens", "500"),
+        ("--context", "64"),
+        ("--corpus", "text.txt"),
+    ] {
+        let told = format!("{option}: chooses the text of mean, and no edit takes means");
+        check(&[&["drop(0)", option, value], &own[..]].concat(), &[&told]);
+    }
     check(
         &["drop(0)", "--out", "o.csv", "--per-item", "i.csv"],
         &["--tasks"],
@@ -319,4 +329,28 @@ fn prompts_that_are_cut_are_counted() {
         400,
         "note: narrow: 1 of 5 items are longer than its context of 256 tokens; the beginnings of their prompts are left out",
     );
+}
+
+/// The manifest has the files that were read, wherever they lie in the folder, and no others.
+#[test]
+fn the_manifest_names_the_files_of_a_data_set() {
+    let sandbox = Sandbox::new();
+    let name = narrow(&sandbox);
+    with_data(&sandbox);
+    fs::create_dir(sandbox.path("data/zero-shot")).unwrap();
+    let inside = "data/zero-shot/lambada_openai.jsonl";
+    fs::rename(
+        sandbox.path("data/lambada_openai.jsonl"),
+        sandbox.path(inside),
+    )
+    .unwrap();
+    sandbox.write("data/unrelated.jsonl", b"{}");
+    let arguments = ["reproduce", "benchmarks", "--benchmarks", "data"];
+    let on = ["--items", "2", "--model", name, "--out", "out"];
+    sandbox.xtask(&[&arguments[..], &on].concat()).succeeded();
+    let manifest = sandbox.json("out/manifest.json");
+    let files = manifest["labelled"].as_array().unwrap().iter();
+    let files: Vec<&str> = files.map(|own| own["file"].as_str().unwrap()).collect();
+    let expected = ["data/arc_easy.jsonl", "data/hellaswag.jsonl", inside];
+    assert_eq!(files, expected);
 }

@@ -382,3 +382,23 @@ fn what_a_merge_of_figures_cannot_write_is_refused() {
     }
     assert_eq!(sandbox.contents(), before);
 }
+
+/// Shards may come from a stranger: their command does not make a merge read or write packed weights.
+#[test]
+fn a_merge_keeps_no_packed_weights() {
+    let sandbox = Sandbox::new();
+    let model = narrow(&sandbox);
+    for (shard, out) in [("1/2", "a"), ("2/2", "b")] {
+        let fixed = ["reproduce", "robustness", "--model", model];
+        let of = ["--context", "48", "--tokens", "200"];
+        let more = ["--pack-cache", "packs", "--shard", shard, "--out", out];
+        sandbox
+            .xtask(&[&fixed[..], &of, &more].concat())
+            .succeeded();
+    }
+    fs::remove_dir_all(sandbox.path("packs")).unwrap();
+    let merge = ["merge", "a", "b", "--out", "all"];
+    sandbox.xtask(&merge).succeeded();
+    assert!(sandbox.path("all/manifest.json").is_file());
+    assert!(!sandbox.path("packs").exists());
+}

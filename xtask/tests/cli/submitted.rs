@@ -179,6 +179,7 @@ fn memory_and_time_are_foretold_by_the_first_items() {
     let few = [
         "benchmarks",
         "robustness",
+        "shift",
         "cka",
         "--tokens",
         "200",

@@ -148,3 +148,34 @@ fn what_cannot_be_timed_is_refused() {
     check(&["drop(99)"], &["drop(99)"]);
     check(&["--out", "missing/../"], &["missing"]);
 }
+
+/// Sizes that no machine has are refused before anything is computed or allocated.
+#[test]
+fn sizes_beyond_all_measure_are_refused() {
+    let check = |arguments: &[&str], mentioned: &[&str]| {
+        Sandbox::new().xtask(arguments).refused(mentioned);
+    };
+    let huge = usize::MAX.to_string();
+    for (option, mentioned) in [
+        (
+            "--prompt-tokens",
+            "decoded tokens: gpt2-8x160 has a context of 256",
+        ),
+        (
+            "--decoded-tokens",
+            "decoded tokens: gpt2-8x160 has a context of 256",
+        ),
+    ] {
+        let on = ["speed", "--model", "gpt2-8x160", "--out", "speed.csv"];
+        check(&[&on[..], &[option, &huge]].concat(), &[mentioned]);
+    }
+    for option in ["--width", "--context", "--units"] {
+        check(&["growth", option, "2000000"], &[option, "1..=1048576"]);
+    }
+    let small = ["growth", "--layers", "2", "--width", "64"];
+    check(
+        &[&small[..], &["--max-memory", "1M"]].concat(),
+        &["the weights and units to time", "--max-memory"],
+    );
+    check(&["growth", "--width", "1000000"], &["--max-memory"]);
+}

@@ -116,6 +116,10 @@ fn what_edits_of_values_lack_is_refused_and_named() {
         &["add(embed,v,1)", "--vectors", "ids.npy"],
         &["ids.npy", "header length"],
     );
+    check(
+        &["zero(embed)", "--vectors", "v.safetensors"],
+        &["--vectors v.safetensors: no edit takes a tensor from this file"],
+    );
     check(&["donor(embed)"], &["donor(embed)", "pairs"]);
     check(&["zero(embed@9)"], &["position 9 is out of range"]);
     check(
@@ -288,4 +292,26 @@ fn sequences_without_a_partner_are_left_out_and_counted() {
     );
     run(&["--rows", "2", "--out", "none.csv"]).refused(&["no sequence has another of its length"]);
     assert!(!sandbox.path("none.csv.run").exists());
+}
+
+/// Pairs are read as other JSON lines are: behind a byte order mark and compressed, with an error that names the line once.
+#[test]
+fn pairs_are_read_as_other_lines_are() {
+    let sandbox = Sandbox::new();
+    let model = tiny("gpt2");
+    let lines = "{\"clean\":[1,2,3],\"corrupted\":[4,5,6],\"answer\":1}\n";
+    let run = |file: &str, bytes: &[u8]| {
+        sandbox.write(file, bytes);
+        let fixed = ["sweep", "donor(embed)", "--model", &model];
+        let on = ["--pairs", file, "--out", "out.csv", "--fresh"];
+        sandbox.xtask(&[&fixed[..], &on].concat())
+    };
+    run("pairs.jsonl", lines.as_bytes()).succeeded();
+    let expected = sandbox.read("out.csv");
+    let marked = format!("\u{feff}{lines}");
+    run("marked.jsonl", marked.as_bytes()).succeeded();
+    assert!(sandbox.read("out.csv") == expected);
+    let bad = format!("{lines}{{\"clean\": ");
+    let says = "bad.jsonl: line 2: expected a JSON object: EOF while parsing a value at column 1";
+    run("bad.jsonl", bad.as_bytes()).refused(&[says]);
 }

@@ -57,7 +57,8 @@ pub(crate) static SOURCE: Source = Source {
                 .at(|| folder.display().to_string());
         }
         data.insert(Sets::from_files(&files, most.unwrap_or(usize::MAX))?);
-        Ok(())
+        let training: Vec<PathBuf> = files.iter().filter_map(|file| training(file)).collect();
+        Ok([files, training].concat())
     },
     stand_in: |documents, most, data| {
         // Text always has the form of lists.
@@ -66,6 +67,14 @@ pub(crate) static SOURCE: Source = Source {
         }
     },
 };
+
+/// The file next to `test_NAME.json` on whose lists settings are chosen, if it is there.
+fn training(file: &Path) -> Option<PathBuf> {
+    let name = file.file_stem()?.to_string_lossy();
+    let name = name.strip_prefix("test_")?;
+    let training = file.with_file_name(format!("train_{name}.json"));
+    training.is_file().then_some(training)
+}
 
 /// Sets of lists.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,9 +101,7 @@ impl Sets {
         let mut sets = Vec::new();
         for file in files {
             let name = file.file_stem().unwrap_or_default().to_string_lossy();
-            let training = name.strip_prefix("test_");
-            let training = training.map(|name| file.with_file_name(format!("train_{name}.json")));
-            let training = training.filter(|file| file.is_file());
+            let training = training(file);
             sets.push(Set {
                 lists: read(file, most)?,
                 training: training.map(|file| read(&file, most)).transpose()?,

@@ -179,6 +179,7 @@ mod tests {
                 },
                 other_text: None,
                 bos: None,
+                is_bos_asked: false,
                 end_tokens: Vec::new(),
                 template: None,
                 data: &data,

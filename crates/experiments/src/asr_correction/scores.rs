@@ -65,7 +65,7 @@ pub(super) fn scores(
     asked: Asked<'_>,
 ) -> Result<Scores, ExperimentError> {
     let chunks: Vec<&[DistinctList]> = asked.lists.chunks(LISTS).collect();
-    let bos = subject.text.bos;
+    let bos = subject.bos;
     let id = MeasureId::new("asr-scores", 1)
         .with_settings(format!("{bos:?} {:?} {:?}", asked.scale, asked.methods));
     let kept = subject.runs.kept(

@@ -76,7 +76,7 @@ pub(super) fn measure(
         return Ok(None);
     };
     let mut end_tokens = subject.end_tokens.clone();
-    end_tokens.extend(subject.text.bos);
+    end_tokens.extend(subject.bos);
     let writer = Writer::new(subject.model, tokenizer, end_tokens)?;
     let mut is_share = false;
     for ((mode, along), asked) in MODES.iter().zip(&asked) {
@@ -125,7 +125,7 @@ fn prompt(
     text: &str,
 ) -> Result<Vec<u32>, ExperimentError> {
     let Some(template) = subject.template else {
-        let mut prompt: Vec<u32> = subject.text.bos.into_iter().collect();
+        let mut prompt: Vec<u32> = subject.bos.into_iter().collect();
         prompt.extend(tokenizer.encode(text)?);
         return Ok(prompt);
     };

@@ -17,8 +17,10 @@ pub(crate) static SOURCE: Source = Source {
         default: Some(100),
     },
     read: |folder, most, data| {
-        data.insert(from_folder(folder, most.unwrap_or(usize::MAX))?);
-        Ok(())
+        let tasks = from_folder(folder, most.unwrap_or(usize::MAX))?;
+        let files = tasks.iter().flat_map(|task| task.files.clone()).collect();
+        data.insert(tasks);
+        Ok(files)
     },
     stand_in: |documents, most, data| {
         data.insert(standins(documents, most.unwrap_or(usize::MAX)));

@@ -3,8 +3,11 @@
 use super::error::ExperimentError;
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Reads a folder into data sets, and returns the files that it read.
+type Read = fn(&Path, Option<usize>, &mut Data) -> Result<Vec<PathBuf>, ExperimentError>;
 
 /// The source of an experiment's data set: a folder that the user names, or else a stand-in made from text.
 #[derive(Debug)]
@@ -18,7 +21,7 @@ pub struct Source {
     /// The option for the number of items.
     pub limit: Limit,
     /// Reads the first items of a folder, or all without a number.
-    pub read: fn(&Path, Option<usize>, &mut Data) -> Result<(), ExperimentError>,
+    pub read: Read,
     /// Makes this many items from the documents of a text; adds nothing if it cannot.
     pub stand_in: fn(&[String], Option<usize>, &mut Data),
 }

@@ -7,9 +7,9 @@ use layerwise_sweep::{Continuation, Counted, Question, WorkBytes};
 use layerwise_tasks::{Encoder, Task};
 use std::sync::{Mutex, PoisonError};
 
-/// The encoder of tasks for a model, with the rules of lm-evaluation-harness 0.4.13: before an item comes the token that the
-/// user asks for, else the token that the tokenizer itself puts before a text, as those of Llama 2 and 3 do. Habits of the
-/// family do not count, except that Gemma gets its BOS.
+/// The encoder of tasks for a model, with the rules of lm-evaluation-harness 0.4.13: before an item comes what the user
+/// asks for, a token or none, else the token that the tokenizer itself puts before a text, as those of Llama 2 and 3 do. Habits
+/// of the family do not count, except that Gemma gets its BOS.
 ///
 /// # Errors
 /// The tokenizer puts several tokens before a text.
@@ -18,13 +18,12 @@ pub fn encoder<'a>(
     tokenizer: &'a Tokenizer,
 ) -> Result<Encoder<'a>, ExperimentError> {
     let is_gemma = subject.model_type().starts_with("gemma");
-    let own = match (subject.bos, is_gemma) {
-        (None, true) => subject.text.bos,
-        (None, false) => {
+    let own = match subject.is_bos_asked || is_gemma {
+        true => subject.bos,
+        false => {
             let beginning = tokenizer.beginning(Habit::Nothing);
             beginning.at(|| subject.name.to_owned())?.bos
         }
-        (asked, _) => asked,
     };
     Ok(Encoder::new(tokenizer, own, subject.model.config().context))
 }

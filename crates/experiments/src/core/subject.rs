@@ -28,8 +28,10 @@ pub struct Subject<'a> {
     pub text: Text<'a>,
     /// A text of another kind.
     pub other_text: Option<Text<'a>>,
-    /// The token that the user wants before every text, including those of data sets.
+    /// The token before texts other than [`Subject::text`], such as those of data sets.
     pub bos: Option<u32>,
+    /// Whether the user named this token, or asked for none.
+    pub is_bos_asked: bool,
     /// The tokens that end a text written by the model.
     pub end_tokens: Vec<u32>,
     /// The chat template of the checkpoint, if it has one and an experiment needs it.

@@ -18,8 +18,10 @@ pub(crate) static SOURCE: Source = Source {
         default: Some(24),
     },
     read: |folder, most, data| {
-        data.insert(Tasks(found(folder, most.unwrap_or(usize::MAX / 2))?));
-        Ok(())
+        let tasks = found(folder, most.unwrap_or(usize::MAX / 2))?;
+        let files = tasks.iter().flat_map(|task| task.files.clone()).collect();
+        data.insert(Tasks(tasks));
+        Ok(files)
     },
     stand_in: |documents, most, data| {
         let most = most.unwrap_or(usize::MAX / 2);

@@ -20,9 +20,10 @@ pub(crate) static SOURCE: Source = Source {
         default: None,
     },
     read: |folder, most, data| {
-        data.insert(rated(&folder.join("raw-c.csv"))?);
+        let file = folder.join("raw-c.csv");
+        data.insert(rated(&file)?);
         limit(most, data);
-        Ok(())
+        Ok(vec![file])
     },
     stand_in: |_, most, data| limit(most, data),
 };

@@ -62,7 +62,7 @@ struct Decided {
 pub(super) fn reader<'a>(subject: &'a Subject<'_>) -> Option<Reader<'a>> {
     Some(Reader {
         tokenizer: subject.tokenizer?,
-        bos: subject.text.bos,
+        bos: subject.bos,
         context: subject.model.config().context,
         same_template: subject.data.get::<Template>() == Some(&Template::Same),
     })

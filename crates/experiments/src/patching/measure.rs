@@ -19,8 +19,7 @@ fn made(subject: &Subject<'_>) -> Result<(Vec<Set>, Vec<String>), ExperimentErro
         return Ok((Vec::new(), Vec::new()));
     };
     let config = subject.model.config();
-    let bos = subject.bos.or(subject.text.bos);
-    let (sets, missing) = sets(tokenizer, config.vocab, bos)?;
+    let (sets, missing) = sets(tokenizer, config.vocab, subject.bos)?;
     let (sets, long): (Vec<Set>, Vec<Set>) = sets
         .into_iter()
         .partition(|set| set.length() <= config.context);

@@ -18,8 +18,10 @@ pub(crate) static SOURCE: Source = Source {
         default: Some(4),
     },
     read: |folder, most, data| {
-        data.insert(Tasks(found(folder, most.unwrap_or(usize::MAX))?));
-        Ok(())
+        let tasks = found(folder, most.unwrap_or(usize::MAX))?;
+        let files = tasks.iter().flat_map(|task| task.files.clone()).collect();
+        data.insert(Tasks(tasks));
+        Ok(files)
     },
     stand_in: |documents, most, data| {
         data.insert(Tasks(standins(documents, most.unwrap_or(usize::MAX))));

@@ -11,7 +11,7 @@ use crate::core::error::{ExperimentError, Place};
 use layerwise_corpus as corpus;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A word in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub(crate) static SOURCE: Source = Source {
     },
     read: |folder, most, data| {
         data.insert(from_folder(folder, most)?);
-        Ok(())
+        Ok(PARTS.map(|part| files(folder, part)).concat())
     },
     stand_in: |documents, _, data| {
         if let Some(pairs) = standin(documents) {
@@ -97,17 +97,9 @@ pub(crate) static SOURCE: Source = Source {
 /// # Errors
 /// A file is missing or not text, or the named line has another form.
 pub fn from_folder(folder: &Path, most: Option<usize>) -> Result<Pairs, ExperimentError> {
-    let split = |name: &str| {
-        // The published archive has a folder for each part.
-        let file = |kind: &str| {
-            let file = format!("{name}.{kind}.txt");
-            let inside = folder.join(name).join(&file);
-            match inside.is_file() {
-                true => inside,
-                false => folder.join(file),
-            }
-        };
-        split(&file("data"), &file("gold"))
+    let split = |part: &str| {
+        let [data, gold] = files(folder, part);
+        split(&data, &gold)
     };
     let mut train = split("train")?;
     train.truncate(most.unwrap_or(usize::MAX));
@@ -116,6 +108,22 @@ pub fn from_folder(folder: &Path, most: Option<usize>) -> Result<Pairs, Experime
         train,
         dev: split("dev")?,
         test: split("test")?,
+    })
+}
+
+/// The parts of WiC.
+const PARTS: [&str; 3] = ["train", "dev", "test"];
+
+/// The files of a part of WiC: its data and its gold labels.
+fn files(folder: &Path, part: &str) -> [PathBuf; 2] {
+    ["data", "gold"].map(|kind| {
+        let file = format!("{part}.{kind}.txt");
+        // The published archive has a folder for each part.
+        let inside = folder.join(part).join(&file);
+        match inside.is_file() {
+            true => inside,
+            false => folder.join(file),
+        }
     })
 }
 

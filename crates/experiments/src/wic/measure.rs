@@ -62,7 +62,7 @@ fn distinct<'a>(
     tokenizer: &Tokenizer,
     pairs: &'a Pairs,
 ) -> Result<(Vec<Input>, [Split<'a>; 3]), ExperimentError> {
-    let (bos, context) = (subject.text.bos, subject.model.config().context);
+    let (bos, context) = (subject.bos, subject.model.config().context);
     let mut known: BTreeMap<Input, usize> = BTreeMap::new();
     let mut index = |occurrence: &Occurrence| -> Result<usize, ExperimentError> {
         let input = Input::new(tokenizer, bos, occurrence, context)?;

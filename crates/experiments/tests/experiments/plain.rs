@@ -119,6 +119,7 @@ fn observe(
         },
         other_text: None,
         bos: None,
+        is_bos_asked: false,
         end_tokens: Vec::new(),
         template: None,
         data: &Data::default(),

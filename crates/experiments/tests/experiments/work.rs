@@ -30,6 +30,7 @@ fn experiments_foresee_about_the_work_of_the_schedules_that_they_announce() {
         },
         other_text: None,
         bos: None,
+        is_bos_asked: false,
         end_tokens: Vec::new(),
         template: None,
         data: &Data::default(),

@@ -43,7 +43,7 @@ fn items(
             path: path.to_owned(),
             line: line_number,
             expected,
-            found: error.to_string(),
+            found: corpus::error_in_line(&error),
         };
         let value: Value = serde_json::from_str(line).map_err(form)?;
         let item = item(value)

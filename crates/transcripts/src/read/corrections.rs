@@ -34,7 +34,10 @@ pub fn read_corrections(
             read.and_then(|found| json.end().map(|()| found))
                 .map_err(|error| TranscriptError::Json {
                     place: place.clone(),
-                    reason: error.to_string(),
+                    // The parser is given one line, and calls it the first.
+                    reason: error
+                        .to_string()
+                        .replace(" at line 1 column ", " at column "),
                 })?;
         let found = corrections.len() as u64 + 1;
         check(
