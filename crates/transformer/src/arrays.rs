@@ -1,7 +1,8 @@
 //! Weights as arrays, by role.
 
 use crate::error::TransformerError;
-use crate::loading::{Planned, by_part};
+use crate::linear::by_part;
+use crate::loading::Planned;
 use crate::model::Model;
 use layerwise_architecture::{
     self as architecture, Fused, Layout, ModelConfig, PlannedTensor, Role,

@@ -101,3 +101,16 @@ impl Linear {
         multiply(x, &self.weight, columns, out, write, scratch);
     }
 }
+
+/// \[groups, sharing + 2, size\] to \[groups · sharing + 2 · groups, size\]: all queries, then all keys, then all values.
+pub(crate) fn by_part(values: &[f32], groups: usize, sharing: usize, size: usize) -> Vec<f32> {
+    let queries = (0..groups).flat_map(|group| (0..sharing).map(move |query| (group, query)));
+    let keys = (0..groups).map(|group| (group, sharing));
+    let values_of = (0..groups).map(|group| (group, sharing + 1));
+    queries
+        .chain(keys)
+        .chain(values_of)
+        .map(|(group, part)| (group * (sharing + 2) + part) * size)
+        .flat_map(|start| values[start..start + size].iter().copied())
+        .collect()
+}
