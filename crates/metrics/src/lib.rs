@@ -70,6 +70,6 @@ pub use folds::group_folds;
 pub use logistic::{LogisticFit, logistic_regression};
 pub use mcnemar::mcnemar;
 pub use moments::Moments;
-pub use resampling::{Draws, Interval, Resamples, errors_in_interval, one_sided};
+pub use resampling::{Draws, Interval, Resamples, errors_in_interval, estimated_errors, one_sided};
 pub use standardizer::Standardizer;
 pub use svm::{Kernel, SVM_TOLERANCE, SupportVectors, support_vectors};
