@@ -185,6 +185,7 @@ impl Judgements {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn a_caption_names_the_text_of_its_numbers_alone() {
@@ -211,5 +212,65 @@ mod tests {
             "gpt2 in f32 on a.jsonl (3 sequences, 90 tokens). layerwise 0.2.0.",
         );
         check(false, "gpt2 in f32. layerwise 0.2.0.");
+    }
+
+    /// Maps have a cell for each block or head of the model; a table may be edited.
+    #[test]
+    fn lines_about_places_that_a_model_lacks_are_refused() {
+        fn check<R: table::Record>(changed: &[(&str, &str)], expected: &str) {
+            let field = |column: &&str| {
+                let own = changed.iter().find(|(own, _)| own == column);
+                own.map_or(
+                    match *column {
+                        "kind" => "zero",
+                        "estimator" => "last-token",
+                        "selection" => "single",
+                        "layers" | "heads" => "3",
+                        "layer" => "0",
+                        _ => "1",
+                    },
+                    |(_, value)| *value,
+                )
+            };
+            let line: Vec<&str> = R::COLUMNS.iter().map(field).collect();
+            let text = format!("{}\n{}\n", R::COLUMNS.join(","), line.join(","));
+            let said = match table::parse::<R>(text.as_bytes(), Path::new("a.csv")) {
+                Ok(_) => String::new(),
+                Err(error) => error.to_string(),
+            };
+            let expected = match expected {
+                "" => String::new(),
+                expected => format!("a.csv: line 2: {expected}"),
+            };
+            assert_eq!(said, expected, "{}", R::NAME);
+        }
+        fn check_all<R: table::Record>(other: &str) {
+            check::<R>(&[], "");
+            let below = |column: &str| format!("{column}: expected a number below 3, found \"3\"");
+            check::<R>(&[("layer", "3")], &below("layer"));
+            if !other.is_empty() {
+                check::<R>(&[(other, "3")], &below(other));
+            }
+            for layers in ["0", "18446744073709551615"] {
+                let expected =
+                    format!("layers: expected a number from 1 to 1024, found \"{layers}\"");
+                check::<R>(&[("layers", layers)], &expected);
+            }
+        }
+        check_all::<crate::block_pruning::Record>("last_layer");
+        check_all::<crate::depth_scores::EffectRecord>("later_layer");
+        check_all::<crate::swap_distance::Record>("other_layer");
+        check_all::<crate::heads::Record>("head");
+        check_all::<crate::cka::Record>("other_layer");
+        check_all::<crate::patching::Record>("");
+        check::<crate::swap_distance::Record>(
+            &[("layer", "2")],
+            "other_layer: expected a block after 2, found \"1\"",
+        );
+        let far = [("position", "1024")];
+        let expected = "position: expected a number below 1024, found \"1024\"";
+        check::<crate::patching::Record>(&far, expected);
+        check::<crate::subword_heads::Cell>(&[], "");
+        check::<crate::subword_heads::Cell>(&far, expected);
     }
 }

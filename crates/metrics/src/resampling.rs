@@ -208,10 +208,24 @@ impl Draws {
         )
     }
 
+    /// The same against a true value below `bound`: draws at the bound do not count.
+    pub fn below(&self, bound: f64) -> f64 {
+        self.tail(
+            self.value - bound,
+            self.drawn.partition_point(|drawn| *drawn < bound),
+        )
+    }
+
     /// The same against a true value of at least `bound`.
     pub fn at_least(&self, bound: f64) -> f64 {
         let below = self.drawn.partition_point(|drawn| *drawn < bound);
         self.tail(bound - self.value, self.drawn.len() - below)
+    }
+
+    /// The same against a true value above `bound`: draws at the bound do not count.
+    pub fn above(&self, bound: f64) -> f64 {
+        let others = self.drawn.partition_point(|drawn| *drawn <= bound);
+        self.tail(bound - self.value, self.drawn.len() - others)
     }
 
     fn tail(&self, room: f64, count: usize) -> f64 {
@@ -252,9 +266,15 @@ const Z: f64 = 1.959_963_984_540_054;
 /// Half the width of a mean's 95 % interval, in standard errors: the quantile of Student's distribution if the number of units is
 /// known, otherwise the normal quantile.
 pub fn errors_in_interval(units: Option<u64>) -> f64 {
+    estimated_errors(Z, units)
+}
+
+/// The number of standard errors beyond which a mean lies as rarely as a normal variable beyond `errors`: more of them if the
+/// standard error is estimated from a known number of units, by Student's distribution.
+pub fn estimated_errors(errors: f64, units: Option<u64>) -> f64 {
     match units {
-        Some(units) if units > 1 => student(units as f64 - 1.0, Z),
-        _ => Z,
+        Some(units) if units > 1 => student(units as f64 - 1.0, errors),
+        _ => errors,
     }
 }
 
@@ -263,9 +283,12 @@ pub fn one_sided(errors: f64) -> f64 {
     normal(-errors)
 }
 
-/// The quantile of Student's distribution with the same tail as `z` of the normal distribution; accurate to 1 % at 2.5 % from 4
-/// degrees of freedom on (Abramowitz and Stegun 26.7.5).
+/// The quantile of Student's distribution with the same tail as `z` of the normal distribution: exact for 1 degree of freedom,
+/// otherwise accurate to 1 % at 2.5 % (Abramowitz and Stegun 26.7.5).
 fn student(degrees: f64, z: f64) -> f64 {
+    if degrees <= 1.0 {
+        return (std::f64::consts::PI * (normal(z) - 0.5)).tan();
+    }
     let power = |exponent: i32| z.powi(exponent);
     let terms = [
         (power(3) + z) / 4.0,
@@ -289,6 +312,8 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_tables() {
         for (degrees, expected) in [
+            (1.0, 12.706),
+            (2.0, 4.303),
             (4.0, 2.776),
             (5.0, 2.571),
             (9.0, 2.262),
@@ -300,6 +325,9 @@ mod tests {
             assert!((found / expected - 1.0).abs() < 0.01, "{degrees}: {found}");
         }
         assert!((normal(1.0) - 0.841_344_746).abs() < 1e-9);
+        // The tail of a twentieth of the share, at 4 degrees of freedom.
+        let found = estimated_errors(3.023_341, Some(5));
+        assert!((found / 6.758 - 1.0).abs() < 0.01, "{found}");
     }
 
     /// A draw of the standard normal distribution (Box and Muller).
@@ -400,6 +428,25 @@ mod tests {
             }
             assert!(draws.at_most(-1.0) < 0.01 && draws.at_most(-1.0) > 0.0);
             assert!(draws.at_most(3000.0) > 0.99 && draws.at_least(3000.0) < 0.01);
+        }
+    }
+
+    #[test]
+    fn draws_at_the_bound_are_neither_below_nor_above() {
+        // Three of a hundred draws are at 0.25 and three at 0.75; none is beyond.
+        let drawn: Vec<Option<f64>> = (0..100)
+            .map(|at| match at {
+                0..=2 => Some(0.25),
+                97.. => Some(0.75),
+                _ => Some(0.5),
+            })
+            .collect();
+        let draws = Draws::of(1000, Some(0.5), &drawn).unwrap();
+        for (with, without) in [
+            (draws.at_most(0.25), draws.below(0.25)),
+            (draws.at_least(0.75), draws.above(0.75)),
+        ] {
+            assert!(with > 0.03 && without < 0.01, "{with} {without}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Decisions by a threshold on a score, such as a cosine or a log-odds, and their accuracy.
 
-use crate::{ClusteredMean, MetricsError};
+use crate::{ClusteredMean, MetricsError, errors_in_interval};
 
 /// The grid of the training-free decision on cosines: 0, 0.05, …, 0.95 (paper F.3).
 pub fn cosine_grid() -> [f64; 20] {
@@ -92,6 +92,41 @@ pub fn auc(samples: &[(f64, bool)]) -> Result<Option<f64>, MetricsError> {
     }
     let pairs = trues as f64 * below as f64;
     Ok((pairs > 0.0).then(|| won / pairs))
+}
+
+/// The 95 % interval of an area under the ROC curve, found on this many samples labelled `true` and `false`, at least one each:
+/// the areas that lie within 1.96 of their own standard errors (Hanley and McNeil 1982) of the one found.
+///
+/// An area of 1 on few samples leaves much open, although its own standard error is 0.
+///
+/// ```
+/// use layerwise_metrics::threshold::auc_interval;
+///
+/// let [low, high] = auc_interval(1.0, 2, 76);
+/// assert!(low < 0.7 && high == 1.0);
+/// ```
+pub fn auc_interval(area: f64, trues: u64, falses: u64) -> [f64; 2] {
+    let (trues, falses) = (trues as f64, falses as f64);
+    let error = |area: f64| {
+        let square = area * area;
+        let two_trues = area / (2.0 - area) - square;
+        let two_falses = 2.0 * square / (1.0 + area) - square;
+        let variance =
+            area * (1.0 - area) + (trues - 1.0) * two_trues + (falses - 1.0) * two_falses;
+        (variance / (trues * falses)).max(0.0).sqrt()
+    };
+    let errors = errors_in_interval(None);
+    [0.0, 1.0].map(|end| {
+        let (mut inside, mut outside) = (area, end);
+        for _ in 0..60 {
+            let middle = f64::midpoint(inside, outside);
+            match (area - middle).abs() <= errors * error(middle) {
+                true => inside = middle,
+                false => outside = middle,
+            }
+        }
+        inside
+    })
 }
 
 fn check_scores(samples: &[(f64, bool)]) -> Result<(), MetricsError> {

@@ -113,7 +113,6 @@ impl Asked {
     ///
     /// Keys and values cover the prompt and the longest answer. The text counts twice: as a result, and in the collected
     /// corrections.
-    /// corrections.
     pub fn most_bytes(asked: &[Self], model: &Model) -> [usize; 2] {
         let config = model.config();
         let room = asked.iter().map(Self::most_tokens).max().unwrap_or(0);

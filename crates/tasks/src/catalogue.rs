@@ -5,6 +5,7 @@ use crate::read;
 use crate::task::{Item, Task};
 use layerwise_sweep::Rule;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// How a question is put to the model.
@@ -258,11 +259,16 @@ impl DataSet {
 
 /// The `.csv` files of a folder, sorted by name.
 fn csv_files(folder: &Path) -> Result<Vec<PathBuf>, TaskError> {
+    let listed = |source| TaskError::Folder {
+        path: folder.to_owned(),
+        source,
+    };
     let mut paths: Vec<PathBuf> = match fs::read_dir(folder) {
         Ok(entries) => entries
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .collect(),
-        Err(_) => Vec::new(),
+            .map(|entry| Ok(entry.map_err(listed)?.path()))
+            .collect::<Result<_, TaskError>>()?,
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(listed(error)),
     };
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "csv"));
     paths.sort();

@@ -1,6 +1,7 @@
 //! The crate's error type.
 
 use layerwise_corpus::CorpusError;
+use std::io;
 use std::path::PathBuf;
 
 /// Why a task cannot be read or encoded.
@@ -35,6 +36,14 @@ pub enum TaskError {
         expected: String,
         /// The value found.
         found: String,
+    },
+    /// A folder cannot be listed, so that files in it may be missing.
+    #[error("{}: cannot list the files: {source}; make it a folder that you may read", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The error of the system.
+        source: io::Error,
     },
     /// A file has no items.
     #[error("{}: expected {expected} on each line, found no line", path.display())]

@@ -289,6 +289,27 @@ fn bad_lines_are_named() {
         r#"{"question": "q", "choices": {"text": ["a", "b"], "label": ["A", "B"]}, "answerKey": "E"}"#,
         "line 1: answer: expected one of the 2 options, found the answer of no choice",
     );
+    arc(
+        r#"{"question": "q", "choices": {"text": ["a", "b", "c"], "label": ["A", "B"]}, "answerKey": "B"}"#,
+        "line 1: choices: expected 3 labels, one for each text, found 2",
+    );
+    // There are eight letters: a ninth option would be neither shown nor scored.
+    let nine = r#"["a", "b", "c", "d", "e", "f", "g", "h", "i"]"#;
+    refused(
+        "mmlu",
+        "mmlu.jsonl",
+        &format!(r#"{{"question": "q", "choices": {nine}, "answer": 8}}"#),
+        "line 1: choices: expected at most 8, found 9",
+    );
+    let lines = format!(r#"{{"query": "q", "choices": {nine}, "gold": 8}}"#);
+    let wanted = Wanted::new(9).of_one_token();
+    let error = read("arc_easy", &[("arc_easy.jsonl", &lines)], wanted).unwrap_err();
+    let expected = "line 1: choices: expected at most 8, found 9";
+    assert!(error.to_string().ends_with(expected), "{error}");
+    arc(
+        &lines.replace("\"gold\": 8", "\"gold\": 9"),
+        "line 1: gold: expected an index below 9",
+    );
     for gold in ["2", "-1", "1.0", "\"B\"", "[1]"] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("own.jsonl");
@@ -315,6 +336,7 @@ fn bad_lines_are_named() {
         "q,1,2,3,4,E\n",
         "line 1: answer: expected an index below 4, found 4",
     );
+    refused("mmlu", "mmlu/test", "a file", "cannot list the files: ");
     mmlu(
         "q,1,2,3,4,A\nq,1,2\n",
         "line 2: expected a question, four choices and the answer: 3 columns",

@@ -1,6 +1,7 @@
 //! How well the gate's features separate wrong hypotheses from right ones.
 
-use crate::{ErrorCounts, Gate, ScoredLists, TAUS, auc};
+use crate::{ErrorCounts, Gate, ScoredLists, TAUS};
+use layerwise_metrics::threshold::auc;
 
 /// Lists sent to correction by one feature, the most doubtful first.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -8,7 +9,8 @@ use crate::{ErrorCounts, Gate, ScoredLists, TAUS, auc};
 pub struct Detection {
     /// The feature that orders the lists: `posterior`, `gap`, `hypotheses` or `distance`.
     pub feature: &'static str,
-    /// The area under the ROC curve for detecting wrong best hypotheses; `None` if all are wrong or none is.
+    /// The area under the ROC curve for detecting wrong best hypotheses; `None` if all are wrong, none is, or a
+    /// feature is not a number.
     pub auc: Option<f64>,
     /// The threshold on the posterior; `None` if half of the lists are sent.
     pub tau: Option<f64>,
@@ -51,7 +53,7 @@ impl Detection {
             };
             let detection = |tau, sent: usize| Self {
                 feature,
-                auc: auc(&cases),
+                auc: auc(&cases).unwrap_or_default(),
                 tau,
                 sent,
                 lists: order.len(),

@@ -1,6 +1,7 @@
 //! How error rates change with the weight of the language model, and with the share of lists that are sent.
 
 use crate::{Corrected, Method, Point, ScoredLists};
+use layerwise_metrics::ClusteredRatio;
 
 /// The error rate at one weight of the language model.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,27 +31,17 @@ pub struct ShareRate {
 const STEPS: usize = 10;
 
 /// The error rate, from the errors and words of each utterance, and its standard error; `None` without words.
-///
-/// The standard error is that of a ratio of sums over independent utterances, linearised: √(n/(n−1)·Σ(eᵢ − r·wᵢ)²)/Σwᵢ.
-fn rate(utterances: &[(usize, usize)]) -> Option<(f64, Option<f64>)> {
-    let sum = |of: fn(&(usize, usize)) -> usize| utterances.iter().map(of).sum::<usize>() as f64;
-    let (errors, words) = (sum(|it| it.0), sum(|it| it.1));
-    if words == 0.0 {
-        return None;
-    }
-    let rate = errors / words;
-    let residual = |&(errors, words): &(usize, usize)| errors as f64 - rate * words as f64;
-    let squares: f64 = utterances.iter().map(|it| residual(it).powi(2)).sum();
-    let n = utterances.len() as f64;
-    let error = (n > 1.0).then(|| (n / (n - 1.0) * squares).sqrt() / words);
-    Some((rate, error))
+fn rate(utterances: impl Iterator<Item = (usize, usize)>) -> Option<(f64, Option<f64>)> {
+    let mut ratio = ClusteredRatio::new();
+    utterances.for_each(|(errors, words)| ratio.push(errors as f64, words as f64));
+    Some((ratio.ratio()?, ratio.standard_error()))
 }
 
-/// The number of words of each utterance's reference; `None` if one has none.
-fn words(set: &ScoredLists) -> Option<Vec<usize>> {
-    let references = set.distinct.iter();
-    references
-        .map(|list| Some(list.reference.as_ref()?.len()))
+/// The utterances that have a reference, each with its number of words.
+fn referenced(set: &ScoredLists) -> Vec<(usize, usize)> {
+    let lists = set.distinct.iter().enumerate();
+    lists
+        .filter_map(|(at, list)| Some((at, list.reference.as_ref()?.len())))
         .collect()
 }
 
@@ -63,15 +54,16 @@ pub(crate) fn by_alpha(
 ) -> Vec<AlphaRate> {
     let points = method.grid.points();
     let own = tuned.first().and_then(|&at| points.get(at));
-    let (Some(words), Some(own), true) = (words(set), own, method.grid.alpha.len() > 1) else {
+    let (Some(own), true) = (own, method.grid.alpha.len() > 1) else {
         return Vec::new();
     };
+    let referenced = referenced(set);
     let alike = |point: &Point| point.kappa == own.kappa && point.beta == own.beta;
     let places = points.iter().enumerate().filter(|(_, point)| alike(point));
     let found = places.filter_map(|(place, point)| {
-        let errors = corrected.iter().map(|found| found.errors_at(place));
-        let utterances: Vec<(usize, usize)> = errors.zip(words.iter().copied()).collect();
-        let (rate, standard_error) = rate(&utterances)?;
+        let utterances = referenced.iter();
+        let utterances = utterances.map(|(at, words)| (corrected[*at].errors_at(place), *words));
+        let (rate, standard_error) = rate(utterances)?;
         Some(AlphaRate {
             point: *point,
             rate,
@@ -88,33 +80,24 @@ pub(crate) fn by_share(
     points: &[usize],
     send_single: bool,
 ) -> Vec<ShareRate> {
-    let Some(words) = words(set) else {
-        return Vec::new();
-    };
-    let mut order: Vec<usize> = (0..corrected.len()).collect();
+    let mut order = referenced(set);
     let confidence = |at: usize| corrected[at].confidence(points[at]);
-    order.sort_by(|&a, &b| confidence(a).total_cmp(&confidence(b)));
-    let mut steps: Vec<usize> = (0..=STEPS)
-        .map(|step| corrected.len() * step / STEPS)
-        .collect();
+    order.sort_by(|(a, _), (b, _)| confidence(*a).total_cmp(&confidence(*b)));
+    let mut steps: Vec<usize> = (0..=STEPS).map(|step| order.len() * step / STEPS).collect();
     steps.dedup();
     let found = steps.into_iter().filter_map(|sent| {
-        let utterances: Vec<(usize, usize)> = order
-            .iter()
-            .enumerate()
-            .map(|(rank, &at)| {
-                // A list with one hypothesis is not sent, unless single ones are.
-                let is_sent = rank < sent && corrected[at].is_sent(points[at], 1.0, send_single);
-                let errors = match is_sent {
-                    true => corrected[at].errors_at(points[at]),
-                    false => corrected[at].best_errors(),
-                };
-                (errors, words[at])
-            })
-            .collect();
-        let (rate, standard_error) = rate(&utterances)?;
+        let utterances = order.iter().enumerate().map(|(rank, &(at, words))| {
+            // A list with one hypothesis is not sent, unless single ones are.
+            let is_sent = rank < sent && corrected[at].is_sent(points[at], 1.0, send_single);
+            let errors = match is_sent {
+                true => corrected[at].errors_at(points[at]),
+                false => corrected[at].best_errors(),
+            };
+            (errors, words)
+        });
+        let (rate, standard_error) = rate(utterances)?;
         Some(ShareRate {
-            share: sent as f64 / corrected.len() as f64,
+            share: sent as f64 / order.len() as f64,
             rate,
             standard_error,
         })
@@ -124,15 +107,72 @@ pub(crate) fn by_share(
 
 #[cfg(test)]
 mod tests {
-    use super::rate;
+    use super::*;
+    use crate::{
+        CountRule, Decoder, Gate, Grid, LanguageScore, Limits, Mode, NoLanguageModel, Normaliser,
+        ScoreScale, Vocabulary, read_hyporadise,
+    };
 
     #[test]
     fn a_rate_has_the_error_of_a_ratio_of_sums() {
-        assert_eq!(rate(&[]), None);
-        assert_eq!(rate(&[(1, 0)]), None);
-        assert_eq!(rate(&[(1, 4)]), Some((0.25, None)));
-        assert_eq!(rate(&[(1, 4), (2, 8)]), Some((0.25, Some(0.0))));
+        let check = |utterances: &[(usize, usize)], expected: Option<(f64, Option<f64>)>| {
+            assert_eq!(rate(utterances.iter().copied()), expected, "{utterances:?}");
+        };
+        check(&[], None);
+        check(&[(1, 0)], None);
+        check(&[(1, 4)], Some((0.25, None)));
+        check(&[(1, 4), (2, 8)], Some((0.25, Some(0.0))));
         // Residuals of 1 and −1 over 8 words: √(2·2)/8.
-        assert_eq!(rate(&[(2, 4), (0, 4)]), Some((0.25, Some(0.25))));
+        check(&[(2, 4), (0, 4)], Some((0.25, Some(0.25))));
+    }
+
+    #[test]
+    fn a_list_without_a_reference_leaves_the_rates_of_the_others() {
+        let rates = |lists: &[&str]| {
+            let text = format!("[{}]", lists.join(","));
+            let lists = read_hyporadise(text.as_bytes(), &Limits::default()).unwrap();
+            let mut vocabulary = Vocabulary::new();
+            let utterances = lists.utterances.iter();
+            let distinct: Vec<_> = utterances
+                .map(|utterance| utterance.distinct(&Normaliser::None, &mut vocabulary))
+                .collect();
+            // The language model prefers each list's last hypothesis.
+            let language = distinct.iter().map(|list| {
+                let places = 0..list.hypotheses.len();
+                places
+                    .map(|place| LanguageScore::new(place as f64, 1))
+                    .collect()
+            });
+            let set = ScoredLists::of(lists, distinct.clone(), language.collect());
+            let mut grid = Grid::fixed(0.0, 0.0, 0.0);
+            grid.alpha.push(1.0);
+            let gate = Gate::new(ScoreScale::Mean);
+            let method = Method::new(
+                Mode::Select,
+                CountRule::Free,
+                gate,
+                Decoder::default(),
+                grid,
+            );
+            let pairs = set.distinct.iter().zip(&set.language);
+            let pairs: Vec<_> = pairs
+                .map(|(list, scores)| (list, scores.as_slice()))
+                .collect();
+            let scale = ScoreScale::Mean;
+            let corrected =
+                Corrected::all(&method, &pairs, scale, &vocabulary, &mut NoLanguageModel).unwrap();
+            let points = vec![1; pairs.len()];
+            (
+                by_alpha(&method, &set, &corrected, &points),
+                by_share(&set, &corrected, &points, false),
+            )
+        };
+        let one = r#"{"input": ["a c", "a b"], "output": "a b", "score": [-0.1, -0.2]}"#;
+        let two = r#"{"input": ["b c", "b b"], "output": "b c", "score": [-0.1, -0.3]}"#;
+        let open = r#"{"input": ["c c", "c b"], "score": [-0.1, -0.2]}"#;
+        let (by_alpha, by_share) = rates(&[one, two]);
+        assert_eq!((by_alpha.len(), by_share.len()), (2, 3));
+        assert_eq!(rates(&[one, open, two]), (by_alpha, by_share));
+        assert_eq!(rates(&[open]), (Vec::new(), Vec::new()));
     }
 }

@@ -130,24 +130,6 @@ pub fn posteriors(scores: &[f64], theta: f64) -> Vec<f64> {
     weights.iter().map(|weight| weight / total).collect()
 }
 
-/// The area under the ROC curve: the probability that a marked case has a higher number than an unmarked one; ties count half.
-///
-/// `None` if all are marked or none is.
-pub fn auc(cases: &[(f64, bool)]) -> Option<f64> {
-    let mut cases = cases.to_vec();
-    cases.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let (mut below, mut pairs, mut won) = (0_u64, 0_u64, 0.0);
-    for tied in cases.chunk_by(|a, b| a.0 == b.0) {
-        let marked = tied.iter().filter(|case| case.1).count() as u64;
-        let unmarked = tied.len() as u64 - marked;
-        won += marked as f64 * (below as f64 + unmarked as f64 / 2.0);
-        below += unmarked;
-        pairs += marked;
-    }
-    let all = pairs.checked_mul(below)?;
-    (all > 0).then(|| won / all as f64)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,16 +218,5 @@ mod tests {
             let said = gate.check().unwrap_err().to_string();
             assert!(said.starts_with(named), "{said}");
         }
-    }
-
-    #[test]
-    fn areas() {
-        assert_eq!(auc(&[(0.1, false), (0.2, true)]), Some(1.0));
-        assert_eq!(auc(&[(0.2, false), (0.1, true)]), Some(0.0));
-        assert_eq!(auc(&[(0.2, false), (0.2, true)]), Some(0.5));
-        let mixed = [(0.1, false), (0.3, true), (0.2, true), (0.25, false)];
-        assert_eq!(auc(&mixed), Some(0.75));
-        assert_eq!(auc(&[(0.1, true)]), None);
-        assert_eq!(auc(&[]), None);
     }
 }

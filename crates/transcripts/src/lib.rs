@@ -67,7 +67,7 @@ pub use decoding::{Candidate, Decoder};
 pub use detection::Detection;
 pub use error::{Place, TranscriptError};
 pub use exploring::{AlphaRate, ShareRate};
-pub use gate::{Gate, Judgement, auc, posteriors};
+pub use gate::{Gate, Judgement, posteriors};
 pub use kneser_ney::{Context, KneserNey};
 pub use language::{Counted, LanguageModel, LanguageScore, NoLanguageModel};
 pub use lattice::{Arc, Automaton, CountRule, Lattice, MAX_SLOTS, Slot, State};

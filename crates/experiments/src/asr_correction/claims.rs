@@ -7,6 +7,7 @@ use crate::core::curve::needs;
 use crate::core::finding::{Finding, Measured, NotTested, Outcome, Spread, Threshold};
 use crate::core::sample::statistic;
 use crate::core::table::distinct;
+use layerwise_metrics::threshold::auc_interval;
 use layerwise_transcripts::Normaliser;
 
 /// The claims judged from this experiment.
@@ -153,15 +154,6 @@ fn less(own: &Own<'_>, first: System, second: System) -> Outcome {
     })
 }
 
-/// The standard error of an area under a curve, with these numbers of right and wrong lists (Hanley and McNeil 1982).
-fn error_of_area(area: f64, right: f64, wrong: f64) -> f64 {
-    let (one, other) = (area / (2.0 - area), 2.0 * area * area / (1.0 + area));
-    let square = area * area;
-    let variance =
-        area * (1.0 - area) + (wrong - 1.0) * (one - square) + (right - 1.0) * (other - square);
-    (variance / (right * wrong)).sqrt()
-}
-
 /// AUC of the posterior ≥ 0.70, and WER sent > 2 × WER kept when half is sent; sets with scores.
 pub fn m1(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
@@ -174,8 +166,11 @@ pub fn m1(evidence: &Evidence<'_>) -> Vec<Finding> {
             let (right, wrong) = bins.fold((0, 0), |(right, wrong), bin| {
                 (right + bin.right, wrong + bin.wrong)
             });
-            let error = error_of_area(area, right as f64, wrong as f64);
-            Ok(Measured::of(area).with_error((right * wrong > 0).then_some(error)))
+            let measured = Measured::of(area);
+            Ok(match right > 0 && wrong > 0 {
+                true => measured.within(auc_interval(area, wrong as u64, right as u64)),
+                false => measured,
+            })
         };
         let ratio = || {
             own.with_scores()?;
@@ -205,12 +200,15 @@ pub fn m2(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
         let own = normalised(evidence);
         let own = own.filter(|r| r.model == model && r.mode == "lattice" && r.count_rule == "free");
-        let gated: Vec<f64> = own
+        let gated: Vec<(f64, f64)> = own
             .filter(|r| !r.tau.is_empty())
-            .filter_map(|r| r.p_improvement)
+            .filter_map(|r| Some((r.p_improvement?, r.p_worsening?)))
             .collect();
-        let improved = gated.iter().filter(|p| **p >= 0.975).count();
-        let open = gated.iter().filter(|p| (0.025..0.975).contains(*p)).count();
+        // In a replicate with as many errors as before, nothing is improved and nothing worsened.
+        let improved = gated.iter().filter(|(better, _)| *better >= 0.975);
+        let worsened = gated.iter().filter(|(_, worse)| *worse >= 0.975);
+        let improved = improved.count();
+        let open = gated.len() - improved - worsened.count();
         let outcome = match gated.len() {
             0 => Err(needs(ID)),
             sets => {
@@ -360,7 +358,7 @@ pub fn m8(evidence: &Evidence<'_>) -> Vec<Finding> {
     })
 }
 
-/// Lattice oracle ≤ list oracle ≤ select.
+/// Lattice oracle ≤ list oracle ≤ select. That the best hypothesis stays with α = 0 and τ = 0 is tested where lists are corrected.
 pub fn m9(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let oracles = || {
@@ -396,7 +394,7 @@ mod tests {
     use crate::core::sample::Units;
     use crate::core::tables::Tables;
     use crate::core::testing::{self, Judged, MODELS, Simulated, models, small};
-    use layerwise_transcripts::auc;
+    use layerwise_metrics::threshold::auc;
 
     fn judged(claim: &str) -> Judged {
         Judged::of(CLAIMS, claim, &[synthetic::add])
@@ -466,19 +464,21 @@ mod tests {
         }
     }
 
-    /// Gates for which the posterior is `apart` lower in lists with errors, which are half of the lists.
-    fn judging(apart: f64) -> impl Fn(&mut Simulated, &mut Tables) {
+    /// Gates for which the posterior is `apart` lower in lists with errors, which are one in so many.
+    fn judging(apart: f64, every: usize) -> impl Fn(&mut Simulated, &mut Tables) {
         move |simulated, tables| {
             let mut cases: Vec<(f64, bool)> = Vec::new();
             for at in 0..simulated.units {
-                let shift = if at % 2 == 0 { apart } else { 0.0 };
-                cases.push((simulated.gaussian() + shift, at % 2 == 0));
+                let is_wrong = at % every == 0;
+                let shift = if is_wrong { apart } else { 0.0 };
+                cases.push((simulated.gaussian() + shift, is_wrong));
             }
+            let wrong = cases.iter().filter(|(_, is_wrong)| *is_wrong).count();
             for bin in tables.of_mut::<ConfidenceRecord>() {
-                (bin.right, bin.wrong) = (cases.len() / 2, cases.len() - cases.len() / 2);
+                (bin.right, bin.wrong) = (cases.len() - wrong, wrong);
             }
             for r in tables.of_mut::<GateRecord>() {
-                r.auc = auc(&cases);
+                r.auc = auc(&cases).unwrap();
             }
         }
     }
@@ -492,21 +492,33 @@ mod tests {
         judged("M1").check_all(2 * MODELS, blind, [0, 2 * MODELS, 0, 0]);
         judged("M1").check(gate(|r| r.recogniser_scores = false), [0, 0, 0, 2 * MODELS]);
         // A gate that sends arbitrary lists finds the same number of errors in both halves.
-        judged("M1").check_null(&[small()], simulated(|_, _, _| 5.0, judging(0.0)));
+        judged("M1").check_null(&[small()], simulated(|_, _, _| 5.0, judging(0.0, 2)));
+        // An area of 0.7 is as large as claimed, but among 78 lists two wrong ones may give an area of 1.
+        judged("M1").check_null(&[small()], simulated(|_, _, _| 5.0, judging(0.7416, 39)));
         let found = |mode: &str, _: &str, _| if mode == SENT { 9.0 } else { 2.0 };
-        judged("M1").check_effect(&[small()], true, simulated(found, judging(2.0)));
+        judged("M1").check_effect(&[small()], true, simulated(found, judging(2.0, 2)));
+        // An area of 0.72 is larger than claimed by less than can be seen.
+        judged("M1").check_effect(&[small()], false, simulated(found, judging(0.8243, 2)));
     }
 
     #[test]
     fn m2_correction_helps() {
-        let worse = changed("lattice", "free", true, |r| r.p_improvement = Some(0.01));
+        let worse = changed("lattice", "free", true, |r| {
+            (r.p_improvement, r.p_worsening) = (Some(0.0), Some(0.99));
+        });
         judged("M2").check_all(MODELS, worse, [0, MODELS, 0, 0]);
+        // A gate that changes nothing leaves every replicate as it is.
+        let unchanged = changed("lattice", "free", true, |r| {
+            (r.p_improvement, r.p_worsening) = (Some(0.0), Some(0.0));
+        });
+        judged("M2").check(unchanged, [0, 0, MODELS, 0]);
         let improving = |of: fn(f64) -> f64| {
             simulated(
                 |_, _, _| 5.0,
                 move |simulated, tables| {
                     for r in tables.of_mut::<Record>() {
-                        r.p_improvement = Some(of(simulated.uniform()));
+                        let better = of(simulated.uniform());
+                        (r.p_improvement, r.p_worsening) = (Some(better), Some(1.0 - better));
                     }
                 },
             )

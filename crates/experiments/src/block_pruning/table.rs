@@ -1,6 +1,6 @@
 //! The records of this experiment.
 
-use crate::core::table::{negative_error, record};
+use crate::core::table::{misplaced, negative_error, record};
 use serde::{Deserialize, Serialize};
 
 record! {
@@ -29,7 +29,10 @@ record! {
         /// Positions that means are taken over.
         pub positions: u64,
     }
-    table("block-distances") key(model, layer, last_layer) fault(|r| negative_error([("cosine_se", r.cosine_se), ("angular_distance_se", r.angular_distance_se)]))
+    table("block-distances") key(model, layer, last_layer) fault(|r| {
+        misplaced(("layers", r.layers), [("layer", r.layer), ("last_layer", r.last_layer)])
+            .or_else(|| negative_error([("cosine_se", r.cosine_se), ("angular_distance_se", r.angular_distance_se)]))
+    })
 }
 
 /// How the blocks to leave out are chosen.
@@ -89,7 +92,7 @@ record! {
         pub loss_difference_nats: f64,
         /// Its standard error, nats a token.
         pub loss_difference_nats_se: Option<f64>,
-        /// Sequences that the cost is measured on; the same number of others chose the blocks.
+        /// Sequences that the cost is measured on; the others chose the blocks.
         pub sequences: u64,
         /// Positions over which the divergence is averaged.
         pub positions: u64,

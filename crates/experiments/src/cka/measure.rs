@@ -123,59 +123,93 @@ impl Streams {
     }
 }
 
-/// Combines the sequences, in corpus order; an estimator without a batch is left out.
+/// Combines the last positions of the sequences, in corpus order; `None` without a batch.
 ///
 /// # Errors
 /// Numbers are not finite, or all vectors after a block are alike.
-fn similarities(sequences: &[Vectors], layers: usize) -> Result<Vec<Similarity>, MetricsError> {
-    let mut found = Vec::new();
+fn of_last_tokens(
+    sequences: &[Vectors],
+    layers: usize,
+) -> Result<Option<Similarity>, MetricsError> {
     let size = BATCH.min(sequences.len());
-    if size >= FEWEST {
-        let (mut cka, mut each) = (Cka::new(layers), Vec::new());
-        for batch in sequences.chunks_exact(size) {
-            let blocks: Vec<Array2<f32>> = (0..layers)
-                .map(|layer| {
-                    let width = batch[0].after(layer, layers).len();
-                    Array2::from_shape_fn((size, width), |(row, column)| {
-                        batch[row].after(layer, layers)[column]
-                    })
-                })
-                .collect();
-            let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(|block| block.view()).collect();
-            let mut own = Cka::new(layers);
-            own.push(&views)?;
-            cka.merge(&own)?;
-            each.push(own);
-        }
-        found.push(Similarity {
-            estimator: Estimator::LastToken,
-            cka: cka.similarity()?,
-            each,
-            batches: cka.batches(),
-            samples: size as u64,
-        });
+    if size < FEWEST {
+        return Ok(None);
     }
+    let (mut cka, mut each) = (Cka::new(layers), Vec::new());
+    for batch in sequences.chunks_exact(size) {
+        let blocks: Vec<Array2<f32>> = (0..layers)
+            .map(|layer| {
+                let width = batch[0].after(layer, layers).len();
+                Array2::from_shape_fn((size, width), |(row, column)| {
+                    batch[row].after(layer, layers)[column]
+                })
+            })
+            .collect();
+        let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(|block| block.view()).collect();
+        let mut own = Cka::new(layers);
+        own.push(&views)?;
+        cka.merge(&own)?;
+        each.push(own);
+    }
+    Ok(Some(Similarity {
+        estimator: Estimator::LastToken,
+        cka: cka.similarity()?,
+        each,
+        batches: cka.batches(),
+        samples: size as u64,
+    }))
+}
+
+/// The same for all positions, each sequence as a batch.
+///
+/// # Errors
+/// As for [`of_last_tokens`].
+fn of_all_tokens(sequences: &[Vectors], layers: usize) -> Result<Option<Similarity>, MetricsError> {
     let batches: Vec<&Batch> = sequences
         .iter()
         .filter_map(|vectors| vectors.all.as_ref())
         .collect();
-    if let Some(samples) = batches.iter().map(|batch| batch.samples).min() {
-        let (mut cka, mut each) = (Cka::new(layers), Vec::new());
-        for batch in batches {
-            let terms: Vec<f64> = batch.terms.iter().copied().map(f64::from_bits).collect();
-            let own = Cka::of_one_batch(layers, &terms)?;
-            cka.merge(&own)?;
-            each.push(own);
-        }
-        found.push(Similarity {
-            estimator: Estimator::AllTokens,
-            cka: cka.similarity()?,
-            each,
-            batches: cka.batches(),
-            samples: samples as u64,
-        });
+    let Some(samples) = batches.iter().map(|batch| batch.samples).min() else {
+        return Ok(None);
+    };
+    let (mut cka, mut each) = (Cka::new(layers), Vec::new());
+    for batch in batches {
+        let terms: Vec<f64> = batch.terms.iter().copied().map(f64::from_bits).collect();
+        let own = Cka::of_one_batch(layers, &terms)?;
+        cka.merge(&own)?;
+        each.push(own);
     }
-    Ok(found)
+    Ok(Some(Similarity {
+        estimator: Estimator::AllTokens,
+        cka: cka.similarity()?,
+        each,
+        batches: cka.batches(),
+        samples: samples as u64,
+    }))
+}
+
+/// The similarities by each estimator that has a batch, and a note about each that tells nothing: a text whose sequences are all
+/// alike, or all end alike, must stop neither the other estimator nor the other experiments.
+///
+/// # Errors
+/// Numbers are not finite.
+fn similarities(
+    sequences: &[Vectors],
+    layers: usize,
+) -> Result<(Vec<Similarity>, Vec<String>), MetricsError> {
+    let (mut all, mut notes) = (Vec::new(), Vec::new());
+    for (vectors, found) in [
+        ("last positions", of_last_tokens(sequences, layers)),
+        ("all positions", of_all_tokens(sequences, layers)),
+    ] {
+        match found {
+            Err(error @ MetricsError::NoVariance { .. }) => {
+                notes.push(format!("cka over {vectors} is left out: {error}"));
+            }
+            found => all.extend(found?),
+        }
+    }
+    Ok((all, notes))
 }
 
 /// The residual streams to compare.
@@ -249,13 +283,8 @@ pub(super) fn record(
     tables: &mut Tables,
 ) -> Result<Vec<String>, ExperimentError> {
     let layers = subject.model.config().layers;
-    let found = match similarities(&observed.of::<Vectors>(&STREAMS)?, layers) {
-        // A text whose sequences are all alike tells nothing about similarity, and must not stop the other experiments.
-        Err(error @ MetricsError::NoVariance { .. }) => {
-            return Ok(vec![format!("cka is left out: {error}")]);
-        }
-        found => found.at(|| subject.name.to_owned())?,
-    };
+    let found = similarities(&observed.of::<Vectors>(&STREAMS)?, layers);
+    let (found, notes) = found.at(|| subject.name.to_owned())?;
     for found in found {
         for layer in 0..layers {
             for other in layer..layers {
@@ -281,5 +310,44 @@ pub(super) fn record(
             });
         }
     }
-    Ok(Vec::new())
+    Ok(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimator_without_variance_leaves_the_other() {
+        // Sequences of six positions and two blocks; all end alike.
+        let sequence = |at: usize, last: f32| {
+            let block = |layer: usize| {
+                Array2::from_shape_fn((6, 3), |(position, feature)| match position {
+                    5 => last * (1 + layer + feature) as f32,
+                    _ => ((7 * at + 5 * position + 3 * feature + layer * position) % 11) as f32,
+                })
+            };
+            let streams = Streams {
+                blocks: vec![block(0), block(1)],
+                all: true,
+            };
+            streams.vectors().unwrap()
+        };
+        let check = |last: fn(usize) -> f32, expected: &[Estimator], notes: usize| {
+            let all: Vec<Vectors> = (0..5).map(|at| sequence(at, last(at))).collect();
+            let (found, told) = similarities(&all, 2).unwrap();
+            let found: Vec<Estimator> = found.iter().map(|own| own.estimator).collect();
+            assert_eq!(
+                (found.as_slice(), told.len()),
+                (expected, notes),
+                "{told:?}"
+            );
+        };
+        check(
+            |at| at as f32,
+            &[Estimator::LastToken, Estimator::AllTokens],
+            0,
+        );
+        check(|_| 1.0, &[Estimator::AllTokens], 1);
+    }
 }

@@ -1,6 +1,6 @@
 //! The records of this experiment.
 
-use crate::core::table::record;
+use crate::core::table::{misplaced, record};
 use serde::{Deserialize, Serialize};
 
 /// The vectors that are compared.
@@ -36,5 +36,7 @@ record! {
         /// Vectors of a batch; of the smallest batch, if sizes differ.
         pub samples: u64,
     }
-    table("cka") key(model, estimator, layer, other_layer) fault(|_| None)
+    table("cka") key(model, estimator, layer, other_layer) fault(|r| {
+        misplaced(("layers", r.layers), [("layer", r.layer), ("other_layer", r.other_layer)])
+    })
 }

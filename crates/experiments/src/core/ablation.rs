@@ -273,12 +273,7 @@ impl Agreement {
     /// From divergences under two kinds, part by part; a number that is not defined is NaN.
     pub fn of(pairs: &[(f64, f64)]) -> Self {
         let median = |side: fn(&(f64, f64)) -> f64| {
-            let mut values: Vec<f64> = pairs.iter().map(side).collect();
-            values.sort_by(f64::total_cmp);
-            match values.len() {
-                0 => f64::NAN,
-                len => values[(len - 1) / 2].midpoint(values[len / 2]),
-            }
+            layerwise_metrics::median(pairs.iter().map(side)).unwrap_or(f64::NAN)
         };
         Self {
             rank_correlation: correlation::spearman(pairs).unwrap_or(f64::NAN),

@@ -15,9 +15,8 @@
 //! it takes as thresholds vary; a number that compares models has the share of arrangements of the models that are as extreme.
 //! A claim fails if a line fails, and holds if every tested line holds. A claim about some model or task holds if one of its
 //! lines does after Holm's correction for all of them.
-//! one of its lines does after Holm's correction for all of them.
 
-use super::finding::{Finding, NotTested, Reach, Threshold, Verdict};
+use super::finding::{Finding, NotTested, ONE_SIDE, Reach, Threshold, Verdict};
 use super::lens::Lens;
 use super::models::Facts;
 use super::table::{Record, record};
@@ -305,9 +304,6 @@ impl Claim {
         }
     }
 }
-
-/// The one-sided p that a line must not exceed, matching its interval of 95 %.
-const ONE_SIDE: f64 = 0.025;
 
 /// The joint outcome of lines, and the line that decides it.
 fn together(lines: &[(&Finding, &Row)]) -> (Verdict, String) {

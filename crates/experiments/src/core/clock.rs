@@ -2,7 +2,7 @@
 //!
 //! They depend on the machine and its load: without a clock nothing is timed.
 
-use layerwise_metrics::ClusteredMean;
+use layerwise_metrics::{ClusteredMean, median};
 use layerwise_schedule::Schedule;
 use layerwise_transformer::{Cost, Model, Precision, State, Team, TransformerError};
 use ndarray::s;
@@ -112,7 +112,7 @@ pub fn times(
             .map(|(prefill, decoding)| Times {
                 prefill,
                 first: prefill + decoding[0],
-                decode: median(decoding),
+                decode: median(decoding).unwrap_or(f64::NAN),
             })
             .collect())
     };
@@ -173,15 +173,6 @@ pub fn speeds(
         }
     };
     Ok(schedules.iter().enumerate().map(speed).collect())
-}
-
-/// The median; for an even number of values, the upper of the two in the middle.
-///
-/// # Panics
-/// If there is no value.
-pub fn median(mut values: Vec<f64>) -> f64 {
-    let middle = values.len() / 2;
-    *values.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
 /// Mean and standard error over repetitions.

@@ -85,10 +85,7 @@ pub fn middle(curve: &[Point]) -> Result<Vec<Point>, NotTested> {
 
 /// The median value; for an even number of points, the mean of the two in the middle.
 pub fn median(points: &[Point]) -> Option<f64> {
-    let mut sorted: Vec<f64> = points.iter().map(|point| point.value).collect();
-    sorted.sort_by(f64::total_cmp);
-    let upper = sorted.get(sorted.len() / 2)?;
-    Some(sorted[(sorted.len() - 1) / 2].midpoint(*upper))
+    layerwise_metrics::median(points.iter().map(|point| point.value))
 }
 
 /// The first point with the greatest value.
@@ -168,18 +165,6 @@ mod tests {
         points
             .map(|(index, &value)| point(index, index as f64 / last, value, Some(value.abs())))
             .collect()
-    }
-
-    #[test]
-    fn a_median_is_between_the_halves() {
-        let check = |values: &[f64], expected: Option<f64>| {
-            assert_eq!(median(&of(values)), expected, "{values:?}");
-        };
-        check(&[], None);
-        check(&[3.0], Some(3.0));
-        check(&[3.0, 1.0], Some(2.0));
-        check(&[9.0, 1.0, 2.0], Some(2.0));
-        check(&[4.0, 1.0, 9.0, 2.0], Some(3.0));
     }
 
     #[test]

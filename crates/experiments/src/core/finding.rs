@@ -1,7 +1,7 @@
 //! The finding of a claim's test: a number with its interval and its threshold, or why there is none.
 
 use super::lens::Lens;
-use layerwise_metrics::{Draws, errors_in_interval, one_sided};
+use layerwise_metrics::{Draws, errors_in_interval, estimated_errors, one_sided};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
@@ -83,15 +83,21 @@ impl Threshold {
         }
     }
 
-    /// The margins of a number: how far it is above the lower bound, and below the upper bound.
-    fn room(self, value: f64) -> [Option<f64>; 2] {
+    /// The bounds that a number must not be below, and must not be above; of a number other than one value, that value on its
+    /// side.
+    fn bounds(self, value: f64) -> [Option<f64>; 2] {
         match self {
-            Self::AtLeast(bound) | Self::Above(bound) => [Some(value - bound), None],
-            Self::AtMost(bound) | Self::Below(bound) => [None, Some(bound - value)],
-            Self::Between(low, high) => [Some(value - low), Some(high - value)],
-            Self::Not(other) if value > other => [Some(value - other), None],
-            Self::Not(other) => [None, Some(other - value)],
+            Self::AtLeast(bound) | Self::Above(bound) => [Some(bound), None],
+            Self::AtMost(bound) | Self::Below(bound) => [None, Some(bound)],
+            Self::Between(low, high) => [Some(low), Some(high)],
+            Self::Not(other) if value > other => [Some(other), None],
+            Self::Not(other) => [None, Some(other)],
         }
+    }
+
+    /// Whether a number at a bound satisfies it.
+    fn is_closed(self) -> bool {
+        matches!(self, Self::AtLeast(_) | Self::AtMost(_) | Self::Between(..))
     }
 }
 
@@ -150,7 +156,7 @@ pub struct Measured {
 }
 
 /// The one-sided p that corresponds to an interval of 95 %.
-const ONE_SIDE: f64 = 0.025;
+pub(super) const ONE_SIDE: f64 = 0.025;
 
 impl Measured {
     /// A number with unknown uncertainty.
@@ -201,7 +207,7 @@ impl Measured {
                 false => high = middle,
             }
         }
-        let error = error * low / errors_in_interval(None);
+        let error = error * estimated_errors(low, units) / errors_in_interval(units);
         Self {
             spread: Spread::Error { error, units },
             ..self
@@ -278,7 +284,11 @@ impl Measured {
 
     /// The one-sided p against the null hypothesis that the number does not satisfy the threshold.
     fn p(&self, threshold: Threshold) -> f64 {
-        let [above, below] = threshold.room(self.value);
+        let [low, high] = threshold.bounds(self.value);
+        let [above, below] = [
+            low.map(|bound| self.value - bound),
+            high.map(|bound| bound - self.value),
+        ];
         let each = match &self.spread {
             Spread::Unknown => [Some(1.0), None],
             Spread::Error { error, units } => {
@@ -292,9 +302,13 @@ impl Measured {
                     true => one_sided(errors_in_interval(None) * room / least),
                     false => 0.0,
                 };
+                let beyond: [fn(&Draws, f64) -> f64; 2] = match threshold.is_closed() {
+                    true => [Draws::below, Draws::above],
+                    false => [Draws::at_most, Draws::at_least],
+                };
                 [
-                    above.map(|room| draws.at_most(self.value - room).max(places(room))),
-                    below.map(|room| draws.at_least(self.value + room).max(places(room))),
+                    low.map(|bound| beyond[0](draws, bound).max(places(self.value - bound))),
+                    high.map(|bound| beyond[1](draws, bound).max(places(bound - self.value))),
                 ]
             }
             Spread::Range(range) => match threshold.decides(*range) {
@@ -335,7 +349,7 @@ pub type Outcome = Result<Measured, NotTested>;
 pub fn difference(value: f64, standard_error: Option<f64>, units: Option<u64>) -> Outcome {
     match standard_error {
         Some(0.0) => Err(NotTested::because(
-            "the difference is the same in all sequences: its standard error is 0",
+            "the difference is the same in all units: its standard error is 0",
         )),
         Some(error) if error.is_nan() => Err(NotTested::because(
             "the difference's standard error is not defined",
@@ -353,6 +367,21 @@ pub fn wilson(share: f64, count: f64) -> [f64; 2] {
     let variance = share * (1.0 - share) / count + square / (4.0 * count * count);
     let half = errors * variance.sqrt() / scale;
     [centre - half, centre + half]
+}
+
+/// Newcombe's 95 % interval of the difference of two independent shares, each of so many: the distances to the ends of their
+/// Wilson intervals, added as standard errors are (Newcombe 1998, method 10).
+pub fn newcombe([first, second]: [(f64, f64); 2]) -> [f64; 2] {
+    let room = |(share, count): (f64, f64)| {
+        let [low, high] = wilson(share, count);
+        [share - low, high - share]
+    };
+    let ([below, above], [other_below, other_above]) = (room(first), room(second));
+    let difference = first.0 - second.0;
+    [
+        difference - below.hypot(other_above),
+        difference + above.hypot(other_below),
+    ]
 }
 
 /// The standard error of a mean change of this many items, if at most this share of them changed by 1. It assumes two more
@@ -474,10 +503,7 @@ mod tests {
         let measured = difference(0.5, Some(0.25), None).unwrap();
         assert_eq!(measured.standard_error(), Some(0.25));
         assert_eq!(difference(0.5, None, None).unwrap().interval(), None);
-        for (error, reason) in [
-            (0.0, "the same in all sequences"),
-            (f64::NAN, "not defined"),
-        ] {
+        for (error, reason) in [(0.0, "the same in all units"), (f64::NAN, "not defined")] {
             let NotTested(told) = difference(0.5, Some(error), None).unwrap_err();
             assert!(told.contains(reason), "{told}");
         }
@@ -493,6 +519,10 @@ mod tests {
         for (looks, expected) in [(1, 1.959_964), (2, 2.241_403), (10, 2.807_034)] {
             assert!((half(looks) - expected).abs() < 1e-6, "{}", half(looks));
         }
+        // Of five units, Student's quantile with 0.0025 beyond it at 4 degrees of freedom.
+        let few = Measured::of(0.0).with_error_of(Some(1.0), Some(5));
+        let half = few.chosen_from(10).interval().unwrap()[1];
+        assert!((half / 5.598 - 1.0).abs() < 0.01, "{half}");
     }
 
     #[test]
@@ -502,6 +532,14 @@ mod tests {
             (low - 0.5655).abs() < 1e-3 && (high - 1.0).abs() < 1e-9,
             "{low} {high}"
         );
+        // Newcombe's example: 56 of 70 and 48 of 80.
+        let [low, high] = newcombe([(56.0 / 70.0, 70.0), (48.0 / 80.0, 80.0)]);
+        assert!(
+            (low - 0.0524).abs() < 1e-4 && (high - 0.3339).abs() < 1e-4,
+            "{low} {high}"
+        );
+        let [low, high] = newcombe([(1.0, 3.0), (0.0, 2.0)]);
+        assert!(low < 0.2 && (high - 1.0).abs() < 1e-9, "{low} {high}");
         assert!((error_of_changes(0.0, 10.0) - 2.0_f64.sqrt() / 14.0).abs() < 1e-12);
         assert!((error_of_changes(0.5, 1e6) - (0.5_f64 / 1e6).sqrt()).abs() < 1e-6);
     }
@@ -565,6 +603,20 @@ mod tests {
         check(&drawn(5.0), Threshold::Above(0.2), Verdict::Undecided);
         check(&drawn(0.0), Threshold::Below(9.8), Verdict::Holds);
         check(&drawn(0.0), Threshold::Below(0.1), Verdict::Fails);
+        // Most draws are at the bound: it is part of what is claimed, or not.
+        let steps: Vec<Option<f64>> = (0..1000)
+            .map(|at| Some(if at < 900 { 5.0 } else { 6.0 }))
+            .collect();
+        let at_bound = Measured {
+            spread: Spread::Drawn {
+                draws: Arc::new(Draws::of(500, Some(5.0), &steps).unwrap()),
+                least: 0.0,
+            },
+            ..five.clone()
+        };
+        check(&at_bound, Threshold::AtLeast(5.0), Verdict::Holds);
+        check(&at_bound, Threshold::Above(5.0), Verdict::Undecided);
+        check(&at_bound, Threshold::Between(5.0, 6.0), Verdict::Holds);
         let permuted = |at_least, at_most| Measured {
             spread: Spread::Permuted { at_least, at_most },
             ..five.clone()

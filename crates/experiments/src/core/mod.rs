@@ -16,6 +16,7 @@ pub(crate) mod gaussian;
 pub mod harness;
 pub mod known;
 pub mod lens;
+pub mod logarithm;
 pub mod models;
 pub mod permutation;
 pub mod plain;

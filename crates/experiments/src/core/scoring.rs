@@ -411,3 +411,83 @@ impl ScoreTable {
 fn optional(value: Option<impl ToString>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use layerwise_sweep::Rule;
+    use layerwise_tasks::Item;
+
+    #[test]
+    fn an_item_has_its_place_in_its_task() {
+        let task = |name: &str, items: usize| {
+            let mut task = Task::new(name, Rule::Choice);
+            task.items = vec![Item::new("x", ["y"]); items];
+            task
+        };
+        // A task may have no items.
+        let tasks = [task("a", 2), task("b", 0), task("c", 3)];
+        let question = Question {
+            continuations: Vec::new(),
+            answer: None,
+        };
+        let scoring = Scoring::of(&tasks, &vec![question; 5]);
+        let places: Vec<(&str, usize)> = (0..5)
+            .map(|item| scoring.place(item))
+            .map(|(task, index)| (task.name.as_str(), index))
+            .collect();
+        assert_eq!(places, [("a", 0), ("a", 1), ("c", 0), ("c", 1), ("c", 2)]);
+    }
+
+    #[test]
+    fn answers_are_put_together_task_after_task() {
+        let answer = |asked: Option<(&str, usize)>, chosen: usize, acc: Option<bool>| Answer {
+            asked: asked.map(|(task, index)| Asked {
+                task: task.to_owned(),
+                index,
+                gold: acc.map(|_| 0),
+            }),
+            chosen,
+            acc,
+            acc_norm: None,
+            log_likelihoods: Vec::new(),
+        };
+        // For each item the plain model's answer and that under one schedule; the last item's right option is not known.
+        let items = [
+            [
+                answer(Some(("a", 0)), 0, Some(true)),
+                answer(None, 1, Some(false)),
+            ],
+            [
+                answer(Some(("a", 1)), 1, Some(false)),
+                answer(None, 1, Some(false)),
+            ],
+            [
+                answer(Some(("b", 0)), 1, Some(false)),
+                answer(None, 0, Some(true)),
+            ],
+            [answer(Some(("b", 1)), 2, None), answer(None, 2, None)],
+        ];
+        let scores = TaskScores::collect(items.iter().map(<[Answer; 2]>::as_slice));
+        let told: Vec<_> = scores
+            .iter()
+            .map(|task| {
+                let altered = &task.schedules[1];
+                let means = [&altered.acc, &altered.acc_change, &altered.same_choice];
+                (
+                    task.task.as_str(),
+                    task.items,
+                    means.map(ClusteredMean::mean),
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("a", 2, [Some(0.0), Some(-0.5), Some(0.5)]),
+                ("b", 2, [Some(1.0), Some(1.0), Some(0.5)]),
+            ]
+        );
+        assert_eq!(scores[1].schedules[0].acc.count(), 1);
+    }
+}

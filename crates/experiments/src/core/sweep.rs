@@ -142,3 +142,48 @@ impl Swept {
         Ok(altered.collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use layerwise_transformer::ModelConfig;
+
+    #[test]
+    fn families_without_members_shift_the_others() {
+        let edits = |family, counts_at_first_block| Edits {
+            family,
+            counts_at_first_block,
+        };
+        let all = [
+            edits("swap(l,l+1)", true),
+            edits("drop_attn(l)", false),
+            edits("drop_mlp(l)", true),
+            // The same once more, without counts.
+            edits("drop_mlp(l)", false),
+        ];
+        let check = |layers: usize, families: &[&str], counted: &[usize]| {
+            let mut config = ModelConfig::tiny();
+            config.layers = layers;
+            let model = Model::random(config, 0);
+            let sweep = Sweep::new(&model, all).unwrap().unwrap();
+            let expected: Vec<EditFamily> = families
+                .iter()
+                .map(|family| family.parse().unwrap())
+                .collect();
+            assert_eq!(sweep.plan.families(), expected);
+            // The plain model, and the members with l = 0 of the families that count.
+            let expected = Divergence::new().counting(counted.to_vec(), COUNTED_SEQUENCES);
+            assert_eq!(format!("{:?}", sweep.measure), format!("{expected:?}"));
+        };
+        check(1, &["drop_attn(l)", "drop_mlp(l)"], &[0, 2]);
+        check(
+            3,
+            &["swap(l,l+1)", "drop_attn(l)", "drop_mlp(l)"],
+            &[0, 1, 6],
+        );
+        let mut config = ModelConfig::tiny();
+        config.layers = 1;
+        let none = Sweep::new(&Model::random(config, 0), [all[0]]).unwrap();
+        assert!(none.is_none());
+    }
+}

@@ -162,6 +162,21 @@ pub(crate) fn negative_error<const N: usize>(
         .map(|(column, _)| (column, "a standard error, not negative".to_owned()))
 }
 
+/// The most rows and columns of a map. No model has as many blocks, or heads in a block.
+pub(crate) const MOST_PLACES: usize = 1024;
+
+/// The first index that is not below the number of its places; or that number, if a map of so many is too large.
+pub(crate) fn misplaced<const N: usize>(
+    (column, places): (&'static str, usize),
+    indices: [(&'static str, usize); N],
+) -> Option<(&'static str, String)> {
+    if !(1..=MOST_PLACES).contains(&places) {
+        return Some((column, format!("a number from 1 to {MOST_PLACES}")));
+    }
+    let misplaced = indices.into_iter().find(|(_, index)| *index >= places);
+    misplaced.map(|(column, _)| (column, format!("a number below {places}")))
+}
+
 /// Each name once, in order of first appearance.
 pub fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut distinct = Vec::new();

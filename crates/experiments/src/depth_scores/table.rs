@@ -1,6 +1,6 @@
 //! The records of this experiment.
 
-use crate::core::table::{negative_error, record};
+use crate::core::table::{misplaced, negative_error, record};
 
 record! {
     /// One line of `depth-scores.csv`: one model.
@@ -84,5 +84,8 @@ record! {
         /// Sequences, all of one length.
         pub sequences: u64,
     }
-    table("depth-effects") key(model, layer, later_layer) fault(|r| negative_error([("update_change_se", r.update_change_se), ("future_update_change_se", r.future_update_change_se)]))
+    table("depth-effects") key(model, layer, later_layer) fault(|r| {
+        misplaced(("layers", r.layers), [("layer", r.layer), ("later_layer", r.later_layer)])
+            .or_else(|| negative_error([("update_change_se", r.update_change_se), ("future_update_change_se", r.future_update_change_se)]))
+    })
 }

@@ -8,7 +8,7 @@ use crate::core::models::Facts;
 use crate::core::sample::interval_of_ranks;
 use crate::core::table::distinct;
 use crate::core::tables::Tables;
-use layerwise_metrics::correlation;
+use layerwise_metrics::{correlation, errors_in_interval};
 
 const fn claim(
     id: &'static str,
@@ -68,7 +68,7 @@ fn over_with_items(values: &[(f64, f64)]) -> Outcome {
         return Ok(mean);
     };
     let squares: f64 = values.iter().map(|(_, error)| error.powi(2)).sum();
-    let half = 1.96 * squares.sqrt() / values.len() as f64;
+    let half = errors_in_interval(None) * squares.sqrt() / values.len() as f64;
     let range = [low.min(mean.value - half), high.max(mean.value + half)];
     Ok(mean.within(range))
 }
@@ -128,19 +128,18 @@ fn a1(evidence: &Evidence<'_>) -> Vec<Finding> {
                 });
                 let mut all: Vec<(f64, &str, usize)> = correlations.collect();
                 all.sort_by(|a, b| a.0.total_cmp(&b.0));
-                let ends = all.first().zip(all.last());
-                let outcome = ends.ok_or_else(|| needs("early-exit"));
+                let outcome = all.first().ok_or_else(|| needs("early-exit"));
                 Finding::of(
                     &model.name,
                     format!(
                         "least rank correlation of depth and mean {name} among tasks, from L/2 on"
                     ),
                     Threshold::AtLeast(0.8),
-                    outcome.map(|((least, task, depths), (greatest, ..))| {
-                        let [low, _] = interval_of_ranks(*least, *depths);
-                        let [_, high] = interval_of_ranks(*greatest, *depths);
-                        Measured::of(*least).within([low, high]).noting(format!(
-                            "{task}; range over tasks, and over what {depths} depths leave open"
+                    outcome.map(|(least, task, depths)| {
+                        let range = interval_of_ranks(*least, *depths);
+                        Measured::of(*least).within(range).noting(format!(
+                            "{task}, the least of {} tasks; range that {depths} depths leave open",
+                            all.len()
                         ))
                     }),
                 )
@@ -339,17 +338,18 @@ fn a7(evidence: &Evidence<'_>) -> Vec<Finding> {
         };
         let mut findings: Vec<Finding> = ["prompt", "decode"]
             .map(|setting| {
-                let off = own()
+                let all: Vec<(f64, &TimeRecord)> = own()
                     .filter(|r| r.setting == setting)
-                    .filter_map(|r| Some(((r.time_ratio? / r.predicted_ratio - 1.0).abs(), r)));
-                let off = off.max_by(|a, b| a.0.total_cmp(&b.0));
-                let outcome = off.ok_or_else(missing).map(|(off, r)| {
+                    .filter_map(|r| Some(((r.time_ratio? / r.predicted_ratio - 1.0).abs(), r)))
+                    .collect();
+                let off = all.iter().max_by(|a, b| a.0.total_cmp(&b.0));
+                let outcome = off.ok_or_else(missing).map(|&(off, r)| {
                     let error = r.time_ratio_se.map(|error| error / r.predicted_ratio);
                     let repetitions = r.repetitions.map(|count| count as u64);
                     let head = if r.reads_head { "with" } else { "without" };
                     let note = format!("{} blocks, {head} the head after each", r.blocks_run);
                     let off = Measured::of(off).with_error_of(error, repetitions);
-                    off.noting(note)
+                    off.chosen_from(all.len()).noting(note)
                 });
                 Finding::of(
                     &model.name,
@@ -364,16 +364,17 @@ fn a7(evidence: &Evidence<'_>) -> Vec<Finding> {
         // By bytes read, reading the head after each of k blocks costs more than it saves if k(1 + r) > L + r.
         let slower =
             own().filter(|r| r.setting == "decode" && r.reads_head && r.predicted_ratio > 1.0);
-        let least = slower.filter_map(|r| Some((r.time_ratio?, r)));
-        let least = least.min_by(|a, b| a.0.total_cmp(&b.0));
-        let outcome = least.ok_or_else(missing).map(|(ratio, r)| {
+        let all: Vec<(f64, &TimeRecord)> =
+            slower.filter_map(|r| Some((r.time_ratio?, r))).collect();
+        let least = all.iter().min_by(|a, b| a.0.total_cmp(&b.0));
+        let outcome = least.ok_or_else(missing).map(|&(ratio, r)| {
             let note = format!(
                 "{} of {} blocks, predicted {:.2}",
                 r.blocks_run, model.layers, r.predicted_ratio
             );
             let repetitions = r.repetitions.map(|count| count as u64);
             let ratio = Measured::of(ratio).with_error_of(r.time_ratio_se, repetitions);
-            ratio.noting(note)
+            ratio.chosen_from(all.len()).noting(note)
         });
         findings.push(Finding::of(
             &model.name,
@@ -514,6 +515,13 @@ mod tests {
                 .for_each(|r| r.gap_mean = -r.top_mean)
         };
         check("A1", 2, flat, 1);
+        // One task is enough.
+        let flat_on_one = |t: &mut Tables| {
+            let own = t.of_mut::<FeatureRecord>().iter_mut();
+            own.filter(|r| r.task == "mmlu")
+                .for_each(|r| r.gap_mean = -r.top_mean);
+        };
+        check("A1", 2, flat_on_one, 1);
         check("A2", 1, |t| change(t, |r| r.exit_blocks_mean = 1e3), 1);
         check(
             "A3",

@@ -164,7 +164,7 @@ record! {
         pub time_ratio_se: Option<f64>,
         /// The number of repetitions; empty if times were not measured.
         pub repetitions: Option<usize>,
-        /// Median seconds.
+        /// Seconds, mean over repetitions; of a token, the median of a repetition's tokens.
         pub seconds: Option<f64>,
     }
     table("early-exit-times") key(model, setting, reads_head, blocks_run) fault(|r| negative_error([("time_ratio_se", r.time_ratio_se)]))

@@ -2,11 +2,12 @@
 
 use super::instance::Read;
 use super::table::TimeRecord;
-use crate::core::clock::{Clock, median, over, trace};
+use crate::core::clock::{Clock, over, trace};
 use crate::core::error::ExperimentError;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_exits::Stop;
+use layerwise_metrics::median;
 use layerwise_schedule::{Edit, Schedule};
 use layerwise_transformer::{
     Cost, Exit, ExitingState, Missing, Model, Precision, State, TransformerError,
@@ -248,7 +249,8 @@ fn measured(
         if repetition > 0 {
             seconds[0].push(whole);
             seconds[1].push(question);
-            seconds[2].push(decoding.into_iter().map(median).collect());
+            let medians = decoding.into_iter().map(median);
+            seconds[2].push(medians.map(|own| own.unwrap_or(f64::NAN)).collect());
         }
     }
     Ok(seconds)

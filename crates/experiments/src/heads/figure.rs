@@ -2,6 +2,7 @@
 
 use super::table::{AgreementRecord, Record};
 use crate::core::ablation::Kind;
+use crate::core::logarithm::{decades, logarithm};
 use crate::core::models::{self, Model};
 use layerwise_plot::{
     Axis, ColourMap, Figure, HeatMap, Line, Mark, Panel, Point, RowZero, Scale, Side,
@@ -26,28 +27,11 @@ pub fn drawings(records: &[Record], agreements: &[AgreementRecord]) -> Vec<(Stri
     drawings
 }
 
-fn logarithm(kl_nats: f64) -> f64 {
-    match kl_nats > 0.0 {
-        true => kl_nats.log10(),
-        // Rounding can make a divergence 0 or slightly negative.
-        false => f64::NAN,
-    }
-}
-
 /// A map for each kind, on one colour scale, and the agreement of the kinds.
 fn maps(model: &str, records: &[Record], agreements: &[AgreementRecord]) -> Figure {
     let layers = records.iter().map(|r| r.layer + 1).max().unwrap_or(0);
     let heads = records.iter().map(|r| r.head + 1).max().unwrap_or(0);
-    let logarithms = records.iter().map(|r| logarithm(r.kl_nats));
-    let (low, high) = logarithms
-        .filter(|value| value.is_finite())
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-            (low.min(value), high.max(value))
-        });
-    let (low, high) = match low <= high {
-        true => (low.floor(), high.ceil()),
-        false => (-1.0, 0.0),
-    };
+    let (low, high) = decades(records.iter().map(|r| r.kl_nats));
     let map = |kind: Kind| {
         let mut values = Array2::from_elem((layers, heads), f64::NAN);
         for record in records.iter().filter(|r| r.kind == kind) {

@@ -1,7 +1,7 @@
 //! The records of this experiment.
 
 use crate::core::ablation::Kind;
-use crate::core::table::{negative_error, record};
+use crate::core::table::{misplaced, negative_error, record};
 
 record! {
     /// One line of `heads.csv`: one head under one kind of ablation.
@@ -35,7 +35,11 @@ record! {
         /// Positions over which the divergence is averaged.
         pub positions: u64,
     }
-    table("heads") key(model, layer, head, kind) fault(|r| negative_error([("kl_nats_se", r.kl_nats_se), ("loss_difference_nats_se", r.loss_difference_nats_se)]))
+    table("heads") key(model, layer, head, kind) fault(|r| {
+        misplaced(("layers", r.layers), [("layer", r.layer)])
+            .or_else(|| misplaced(("heads", r.heads), [("head", r.head)]))
+            .or_else(|| negative_error([("kl_nats_se", r.kl_nats_se), ("loss_difference_nats_se", r.loss_difference_nats_se)]))
+    })
 }
 
 record! {

@@ -4,8 +4,10 @@
 use super::measure::curve_name;
 use super::table::{Compared, Comparison, Part, Record, Removal, Setting, percent};
 use crate::core::claim::{Claim, Evidence, Version};
-use crate::core::curve::{Point, against_depth, depth_of_peak, needs, peak, together};
-use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold, difference};
+use crate::core::curve::{Point, against_depth, depth_of_peak, needs, peak};
+use crate::core::finding::{
+    Finding, Measured, NotTested, Outcome, Threshold, difference, newcombe,
+};
 use crate::core::models::state_depth;
 use crate::core::sample::{Sampled, chosen_by_halves, over_places, statistic};
 use std::collections::BTreeSet;
@@ -67,18 +69,7 @@ struct Own<'a> {
     pairs_of: String,
 }
 
-type Curve = Result<Vec<Point>, NotTested>;
-
 impl Own<'_> {
-    fn of(&self, setting: Setting, aniso: Removal, pos: Part) -> Curve {
-        percent(
-            self.evidence.tables,
-            self.model,
-            &self.pairs_of,
-            (setting, aniso, pos),
-        )
-    }
-
     /// Accuracies by state over the test pairs, as shares.
     fn sampled(&self, setting: Setting) -> Result<Sampled, NotTested> {
         let curve = curve_name(&self.pairs_of, setting);
@@ -92,8 +83,18 @@ impl Own<'_> {
         statistic([&self.sampled(setting)?], |[curve]| of(curve))
     }
 
-    fn best(&self, setting: Setting, aniso: Removal, pos: Part) -> Result<Point, NotTested> {
-        peak(&self.of(setting, aniso, pos)?).ok_or_else(|| needs("lexical-semantics"))
+    /// The state of the best accuracy in per cent, with removal within batches, and the number of test pairs.
+    fn best(&self, setting: Setting, pos: Part) -> Result<(Point, f64), NotTested> {
+        let missing = || needs("lexical-semantics");
+        let of = (setting, Removal::Batch, pos);
+        let curve = percent(self.evidence.tables, self.model, &self.pairs_of, of)?;
+        let mut records = self.evidence.tables.of::<Record>().iter();
+        let own = records.find(|r| {
+            let (model, pairs_of) = (r.model == self.model, r.pairs_of == self.pairs_of);
+            model && pairs_of && (r.setting, r.aniso, r.pos) == of
+        });
+        let items = own.ok_or_else(missing)?.items as f64;
+        Ok((peak(&curve).ok_or_else(missing)?, items))
     }
 
     fn compared(
@@ -148,12 +149,14 @@ fn each(evidence: &Evidence<'_>, judge: impl Fn(&Own<'_>) -> Vec<Finding>) -> Ve
     findings
 }
 
-/// A difference of two accuracies, in points, with the standard error for independent accuracies.
-fn less(a: Point, b: Point) -> Measured {
+/// A difference of two accuracies on other pairs, in points.
+fn less(first: (Point, f64), second: (Point, f64)) -> Measured {
+    let [(a, _), (b, _)] = [first, second];
+    let shares = [first, second].map(|(point, items)| (point.value / 100.0, items));
     Measured::of(a.value - b.value)
-        .with_error(together(a.error, b.error))
+        .within(newcombe(shares).map(|end| 100.0 * end))
         .noting(format!(
-            "points; {:.2} at state {}, {:.2} at state {}; standard error as of independent accuracies",
+            "points; {:.2} at state {}, {:.2} at state {}; interval as of independent accuracies",
             a.value, a.index, b.value, b.index
         ))
 }
@@ -273,13 +276,13 @@ pub fn f4(evidence: &Evidence<'_>) -> Vec<Finding> {
 pub fn f5(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let halves = || {
-            let (difference, error) = own.compared(Comparison::Halves, Setting::Repeat)?;
+            let (fall, error) = own.compared(Comparison::Halves, Setting::Repeat)?;
             let (first, _) = own.compared(Comparison::FirstHalf, Setting::Repeat)?;
             let (second, _) = own.compared(Comparison::SecondHalf, Setting::Repeat)?;
             let note = format!(
                 "points; {first:.2} in the first half, {second:.2} in the second; paired by item"
             );
-            Ok(Measured::of(difference).with_error(error).noting(note))
+            Ok(difference(fall, error, None)?.noting(note))
         };
         vec![own.finding(
             "repeat less repeat_prev, first half less second",
@@ -333,9 +336,9 @@ const THREE: [Setting; 3] = [Setting::Base, Setting::Repeat, Setting::Prompt2];
 pub fn f7(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let gain = |setting: Setting| {
-            let (difference, error) = own.compared(Comparison::Removal, setting)?;
-            let measured = Measured::of(difference).with_error(error);
-            Ok(measured.noting("points; paired by item, best states taken as given"))
+            let (gain, error) = own.compared(Comparison::Removal, setting)?;
+            Ok(difference(gain, error, None)?
+                .noting("points; paired by item, best states taken as given"))
         };
         let finding = |setting: Setting| {
             let part = format!("best with removal less best without, {}", setting.name());
@@ -349,8 +352,8 @@ pub fn f7(evidence: &Evidence<'_>) -> Vec<Finding> {
 pub fn f8(evidence: &Evidence<'_>) -> Vec<Finding> {
     each(evidence, |own| {
         let gap = |setting: Setting| {
-            let noun = own.best(setting, Removal::Batch, Part::Noun)?;
-            Ok(less(noun, own.best(setting, Removal::Batch, Part::Verb)?))
+            let noun = own.best(setting, Part::Noun)?;
+            Ok(less(noun, own.best(setting, Part::Verb)?))
         };
         let finding = |setting: Setting| {
             let part = format!("nouns less verbs at their best states, {}", setting.name());
@@ -471,6 +474,7 @@ mod tests {
                 let value = accuracy(r.setting, r.pos, r.state);
                 r.test_accuracy = (value + error * simulated.gaussian()).clamp(0.0, 1.0);
                 r.test_accuracy_se = error;
+                r.items = simulated.units as u64;
             }
             for compared in tables.of_mut::<Compared>() {
                 compared.difference = difference + error * simulated.gaussian();

@@ -1,6 +1,6 @@
 //! The records of this experiment.
 
-use crate::core::table::{negative_error, record};
+use crate::core::table::{MOST_PLACES, misplaced, negative_error, record};
 
 record! {
     /// One line of `patching.csv`: one activation at one block and position, replaced by that of the clean prompt.
@@ -32,7 +32,11 @@ record! {
         /// Pairs of the set.
         pub pairs: usize,
     }
-    table("patching") key(model, set, site, layer, position) fault(|r| negative_error([("recovered_se", r.recovered_se), ("logit_difference_nats_se", r.logit_difference_nats_se)]))
+    table("patching") key(model, set, site, layer, position) fault(|r| {
+        misplaced(("layers", r.layers), [("layer", r.layer)])
+            .or_else(|| misplaced(("position", MOST_PLACES), [("position", r.position)]))
+            .or_else(|| negative_error([("recovered_se", r.recovered_se), ("logit_difference_nats_se", r.logit_difference_nats_se)]))
+    })
 }
 
 record! {

@@ -69,9 +69,8 @@ pub const PROGRESS: Number = Number {
 pub const PROBE: Number = Number {
     about: "depth of the best probe of word senses",
     of: |evidence, model| {
-        let records: &[wic::Record] = evidence.tables.of();
-        let set = &records.iter().find(|r| r.model == model)?.pairs_of;
-        depth_of_peak(wic::curve(evidence.tables, model, set))
+        // The pairs of the stand-in ask something else.
+        depth_of_peak(wic::curve(evidence.tables, model, "wic"))
     },
 };
 
@@ -123,3 +122,28 @@ pub const MLP_NORM: Number = Number {
     about: "depth of the block whose MLP writes most",
     of: |evidence, model| depth_of_peak(mlp_norm::curve(evidence.tables, model)),
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::tables::Tables;
+    use crate::core::testing;
+
+    #[test]
+    fn pairs_of_a_stand_in_are_not_senses() {
+        let models = [testing::small()];
+        let mut tables = testing::tables(&models, &[wic::synthetic::add]);
+        let depth = |tables: &Tables| {
+            let evidence = Evidence {
+                tables,
+                models: &models,
+            };
+            (PROBE.of)(&evidence, &models[0].name)
+        };
+        assert_eq!(depth(&tables), Some(0.5));
+        for r in tables.of_mut::<wic::Record>() {
+            r.pairs_of = "standin-senses".to_owned();
+        }
+        assert_eq!(depth(&tables), None);
+    }
+}

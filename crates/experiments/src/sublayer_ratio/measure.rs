@@ -8,6 +8,7 @@ use crate::core::sample::{TEXT, Units};
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
 use crate::core::tables::Tables;
+use layerwise_metrics::median;
 use layerwise_transformer::{Address, Model, Observer, Site};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewD, Ix2, s};
 use serde::{Deserialize, Serialize};
@@ -95,13 +96,9 @@ impl Updates {
         }
         let count = mlp.nrows() as u64;
         let [attention, mlp, ratio, relative, cosine] = sums.map(|sum| Sum { sum, count });
-        norms.sort_by(f64::total_cmp);
-        let mlp_median = match norms.len() {
-            0 => Sum { sum: 0.0, count: 0 },
-            norms_of => Sum {
-                sum: norms[(norms_of - 1) / 2].midpoint(norms[norms_of / 2]),
-                count: 1,
-            },
+        let mlp_median = match median(norms) {
+            None => Sum { sum: 0.0, count: 0 },
+            Some(sum) => Sum { sum, count: 1 },
         };
         Sizes {
             attention,

@@ -8,6 +8,7 @@ use crate::core::finding::{
     Finding, Measured, NotTested, Outcome, Threshold, difference, error_of_changes, wilson,
 };
 use crate::core::published::related_name;
+use layerwise_metrics::errors_in_interval;
 
 const fn claim(
     id: &'static str,
@@ -205,7 +206,7 @@ fn speed<'a>(
 
 fn no_times() -> NotTested {
     NotTested(
-        "needs measured times, which depend on the machine: reproduce --times takes them"
+        "needs measured times, which depend on the machine: reproduce --times takes them where they fit into the context"
             .to_owned(),
     )
 }
@@ -357,8 +358,12 @@ fn t8(evidence: &Evidence<'_>) -> Vec<Finding> {
         // The uncertainty of so few drawn from all: blocks are few, and their order may be arbitrary.
         let all = own.len() as f64;
         let rest = (all - most as f64) / (all - 1.0).max(1.0);
-        let half = 1.96 * (0.25 / most as f64 * rest).sqrt();
-        let range = [late(-1.96).min(share - half), late(1.96).max(share + half)];
+        let errors = errors_in_interval(None);
+        let half = errors * (0.25 / most as f64 * rest).sqrt();
+        let range = [
+            late(-errors).min(share - half),
+            late(errors).max(share + half),
+        ];
         Ok(Measured::of(share).within(range).noting(format!(
             "of {most}; range over similarities within their errors, and over what so few of {all} leave open"
         )))

@@ -30,22 +30,18 @@ const PROMPT: usize = 64;
 /// Tokens in the cache for which bytes are reported.
 const CACHED: [usize; 3] = [32, 512, 2048];
 
-/// The sequences of the text for measuring the loss, and those for estimating similarities.
-fn split<'a>(subject: &Subject<'a>) -> (Vec<Vec<u32>>, Vec<&'a Vec<u32>>) {
-    let all = subject.text.sequences();
+/// The sequences of the text for measuring the loss, and those for estimating similarities: none in a text of one sequence, since
+/// no sequence may serve both.
+fn split(all: &[Vec<u32>]) -> (Vec<Vec<u32>>, Vec<&Vec<u32>>) {
     let own = all.iter().step_by(2).take(SEQUENCES).cloned().collect();
-    let others: Vec<&Vec<u32>> = all.iter().skip(1).step_by(2).take(SEQUENCES).collect();
-    match others.is_empty() {
-        // A text of one sequence serves both.
-        true => (own, all.iter().collect()),
-        false => (own, others),
-    }
+    let others = all.iter().skip(1).step_by(2).take(SEQUENCES);
+    (own, others.collect())
 }
 
 /// Prompts and their number: one for each sequence that is long enough.
 fn prompts(subject: &Subject<'_>, most: usize) -> Vec<Vec<u32>> {
     let context = subject.model.config().context;
-    let (own, _) = split(subject);
+    let (own, _) = split(subject.text.sequences());
     let prompts = own.iter().filter_map(|tokens| {
         let length = PROMPT.min(tokens.len() / 2);
         (length > 0 && length + CONTINUATION <= context).then(|| tokens[..length].to_vec())
@@ -53,8 +49,8 @@ fn prompts(subject: &Subject<'_>, most: usize) -> Vec<Vec<u32>> {
     prompts.take(most).collect()
 }
 
-/// The number of variants for a model with this many blocks, with and without tasks.
-fn variant_counts(layers: usize) -> (usize, usize) {
+/// The number of variants for a model with this many blocks, and of those with tasks.
+fn variant_counts(layers: usize, has_similarities: bool) -> (usize, usize) {
     let plain = plain_variants(layers);
     let with_tasks = plain
         .iter()
@@ -63,6 +59,7 @@ fn variant_counts(layers: usize) -> (usize, usize) {
     let of_model = FRACTIONS
         .iter()
         .filter(|fraction| (1..layers).contains(&variants::count(**fraction, layers)))
+        .filter(|_| has_similarities)
         .count();
     // By similarity the three kinds and both kinds together; one by one, the three kinds.
     (plain.len() + 7 * of_model, with_tasks + 4 * of_model)
@@ -74,8 +71,8 @@ fn variant_counts(layers: usize) -> (usize, usize) {
 /// An item cannot be encoded, or the user interrupts.
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
     let layers = subject.model.config().layers;
-    let (own, others) = split(subject);
-    let (all, with_tasks) = variant_counts(layers);
+    let (own, others) = split(subject.text.sequences());
+    let (all, with_tasks) = variant_counts(layers, !others.is_empty());
     let mut told = vec![format!(
         "sublayer-skip: {all} schedules on {} sequences, similarities on {} others",
         own.len(),
@@ -96,8 +93,8 @@ pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentE
 /// # Errors
 /// As for [`announce`].
 pub(super) fn work(subject: &Subject<'_>) -> Result<f64, ExperimentError> {
-    let (own, others) = split(subject);
-    let (all, with_tasks) = variant_counts(subject.model.config().layers);
+    let (own, others) = split(subject.text.sequences());
+    let (all, with_tasks) = variant_counts(subject.model.config().layers, !others.is_empty());
     let own: usize = own.iter().map(Vec::len).sum();
     let others: usize = others.iter().map(|sequence| sequence.len()).sum();
     let chosen = choosing(subject)?.map_or(0, |choosing| choosing.tokens());
@@ -126,18 +123,29 @@ fn choosing(subject: &Subject<'_>) -> Result<Option<std::sync::Arc<Choosing>>, E
     Ok(Some(choosing))
 }
 
-/// Ranks the parts, runs every variant, and fills the tables.
+/// Ranks the parts, runs every variant, fills the tables, and reports what was left out.
 ///
 /// # Errors
 /// Logits are not finite, a journal cannot be used, or the user interrupts.
-pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), ExperimentError> {
-    let (own, others) = split(subject);
+pub(super) fn measure(
+    subject: &Subject<'_>,
+    tables: &mut Tables,
+) -> Result<Vec<String>, ExperimentError> {
+    let mut notes = Vec::new();
+    let (own, others) = split(subject.text.sequences());
     let plain = Schedule::plain(subject.model.stack())?;
-    let similarities = Similarities::of(subject, &others, &plain)?;
-    rank(subject, &similarities, tables);
     let mut variants = plain_variants(subject.model.config().layers);
-    variants.extend(by_similarity(&similarities));
-    variants.extend(one_by_one(subject, &others, &similarities)?);
+    if others.is_empty() {
+        notes.push(
+            "sublayer-skip: similarities are left out, because they need a sequence besides those of the loss: give a longer text"
+                .to_owned(),
+        );
+    } else {
+        let similarities = Similarities::of(subject, &others, &plain)?;
+        rank(subject, &similarities, tables);
+        variants.extend(by_similarity(&similarities));
+        variants.extend(one_by_one(subject, &others, &similarities)?);
+    }
     let edits = distinct_edits(variants.iter());
     let losses = losses(subject, &edits, &own).if_whole()?;
     let orders = second_order::of(subject, &edits, &own).if_whole()?;
@@ -181,7 +189,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             written[0].len(),
         ));
     }
-    let speeds = speeds(subject, &variants)?;
+    let speeds = speeds(subject, &variants, &mut notes)?;
     for variant in &variants {
         let at = position(&edits, &variant.edit);
         let chosen = variant.family.has_tasks();
@@ -245,7 +253,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
             }
         }
     }
-    Ok(())
+    Ok(notes)
 }
 
 /// The plain model, as the fraction 0 of a kind.
@@ -375,8 +383,21 @@ struct Speed {
     first: [Option<f64>; 2],
 }
 
+/// The lengths of the cache that fit into a context, each with the tokens to run before some are decoded: the last tokens of a
+/// cache as long as the context are decoded within it.
+fn cached_within(context: usize, decoded: usize) -> Vec<(usize, usize)> {
+    let with_prompt = |cached: usize| (cached, cached.min(context.saturating_sub(decoded)));
+    let fits = |&(cached, prompt): &(usize, usize)| cached <= context && cached <= 2 * prompt;
+    CACHED.into_iter().map(with_prompt).filter(fits).collect()
+}
+
 /// The speeds of the last ones of every kind, at each length of the cache that fits into the context; empty without a clock.
-fn speeds(subject: &Subject<'_>, variants: &[Variant]) -> Result<Vec<Speed>, ExperimentError> {
+/// Notes say which lengths do not fit.
+fn speeds(
+    subject: &Subject<'_>,
+    variants: &[Variant],
+    notes: &mut Vec<String>,
+) -> Result<Vec<Speed>, ExperimentError> {
     let Some(clock) = subject.clock else {
         return Ok(Vec::new());
     };
@@ -391,13 +412,13 @@ fn speeds(subject: &Subject<'_>, variants: &[Variant]) -> Result<Vec<Speed>, Exp
     schedules.extend(&altered);
     let budget = clock.budget();
     let context = subject.model.config().context;
+    let lengths = cached_within(context, budget.decoded);
+    let is_left_out = |cached: &usize| lengths.iter().all(|(own, _)| own != cached);
+    notes.extend(CACHED.into_iter().filter(is_left_out).map(|cached| {
+        format!("sublayer-skip: decoding with {cached} tokens cached is not timed: the context has {context}")
+    }));
     let mut speeds = Vec::new();
-    for cached in CACHED {
-        // The last tokens of a cache of 2048 are decoded in a context of 2048.
-        let prompt = cached.min(context.saturating_sub(budget.decoded));
-        if 2 * prompt < cached {
-            continue;
-        }
+    for (cached, prompt) in lengths {
         let times = clock::times(subject.model, &schedules, prompt, budget, clock)?;
         for (edit, at) in edits.iter().zip(1..) {
             let ratio = |of: fn(&Times) -> f64| {
@@ -607,5 +628,39 @@ impl Told {
             agreement: agreement.mean(),
             agreement_se: agreement.standard_error(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_beyond_the_context_are_left_out() {
+        let check = |context: usize, expected: &[(usize, usize)]| {
+            assert_eq!(cached_within(context, 128), expected, "{context}");
+        };
+        check(100, &[]);
+        check(256, &[(32, 32)]);
+        check(511, &[(32, 32)]);
+        check(512, &[(32, 32), (512, 384)]);
+        check(2047, &[(32, 32), (512, 512)]);
+        check(2048, &[(32, 32), (512, 512), (2048, 1920)]);
+    }
+
+    #[test]
+    fn no_sequence_serves_for_the_loss_and_for_similarities() {
+        let check = |sequences: usize, expected: [&[u32]; 2]| {
+            let all: Vec<Vec<u32>> = (0..sequences as u32).map(|at| vec![at]).collect();
+            let (own, others) = split(&all);
+            assert_eq!(own.concat(), expected[0], "{sequences}");
+            let others: Vec<u32> = others.into_iter().flatten().copied().collect();
+            assert_eq!(others, expected[1], "{sequences}");
+        };
+        check(1, [&[0], &[]]);
+        check(2, [&[0], &[1]]);
+        check(5, [&[0, 2, 4], &[1, 3]]);
+        assert_eq!(variant_counts(8, false).0, plain_variants(8).len());
+        assert!(variant_counts(8, true).0 > plain_variants(8).len());
     }
 }

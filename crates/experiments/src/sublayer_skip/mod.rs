@@ -103,8 +103,7 @@ impl Experiment for SublayerSkip {
         _: &Passes,
         tables: &mut Tables,
     ) -> Result<Vec<String>, ExperimentError> {
-        measure::measure(subject, tables)?;
-        Ok(Vec::new())
+        measure::measure(subject, tables)
     }
 
     fn drawings(&self, tables: &Tables) -> Vec<(String, Figure)> {

@@ -4,7 +4,7 @@ use super::readings::curve_name;
 use super::table::{Record, Selection};
 use crate::core::claim::{Claim, Evidence, Version};
 use crate::core::curve::{Point, needs, point};
-use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold};
+use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold, newcombe};
 use crate::core::models::Facts;
 use crate::core::sample::{Sampled, statistic};
 use std::collections::{BTreeMap, BTreeSet};
@@ -120,16 +120,16 @@ fn density(evidence: &Evidence<'_>, model: &Facts) -> Outcome {
     }
     let share = |first: bool| {
         let (all, merging) = halves.get(&first)?;
-        let share = merging / all;
-        Some((share, share * (1.0 - share) / all))
+        Some((merging / all, *all))
     };
     let both = share(true).zip(share(false));
-    let ((first, a), (second, b)) = both.ok_or_else(|| needs("subword-heads"))?;
+    let shares = both.ok_or_else(|| needs("subword-heads"))?;
+    let ((first, _), (second, _)) = shares;
     if first == 0.0 && second == 0.0 {
         return Err(NotTested::because("no head merges pieces"));
     }
     Ok(Measured::of(first - second)
-        .with_error_of(Some((a + b).sqrt()), Some(heads.len() as u64))
+        .within(newcombe(shares.into()))
         .noting(format!("{first:.4} against {second:.4} of the heads")))
 }
 
@@ -208,6 +208,13 @@ mod tests {
             }
         };
         judged("D11").check(even, [2 * MODELS, 0, 0, MODELS]);
+        // One head that merges against one that does not tells little.
+        let few = |tables: &mut Tables| {
+            let is_at_end = |r: &Record| r.layer == 0 || r.layer + 1 == r.layers;
+            let records = tables.of_mut::<Record>();
+            records.retain(|r| r.head == 0 && is_at_end(r));
+        };
+        judged("D11").check(few, [2 * MODELS, 0, MODELS, 0]);
         judged("D11").check_null(&[small()], heads(|_, _| false, [0.1; 3]));
         let early = |simulated: &mut Simulated, layer| layer < 4 && simulated.uniform() < 0.6;
         judged("D11").check_effect(&[small()], true, heads(early, [0.1, 0.25, 0.4]));

@@ -1,6 +1,6 @@
 //! The records of this experiment.
 
-use crate::core::table::{negative_error, record};
+use crate::core::table::{MOST_PLACES, misplaced, negative_error, record};
 use serde::{Deserialize, Serialize};
 
 /// The windows whose attention is averaged.
@@ -66,5 +66,8 @@ record! {
         /// Attention from the last token, 0 to 1.
         pub attention: f64,
     }
-    table("subword-heads-map") key(model, layer, head, selection, sample, position) fault(|_| None)
+    table("subword-heads-map") key(model, layer, head, selection, sample, position) fault(|r| {
+        let places = [("sample", r.sample), ("position", r.position)];
+        misplaced(("position", MOST_PLACES), places)
+    })
 }

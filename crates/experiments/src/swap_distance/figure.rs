@@ -1,7 +1,9 @@
 //! The drawings.
 
 use super::table::Record;
+use crate::core::logarithm::{decades, logarithm};
 use crate::core::models::{self, Model};
+use layerwise_metrics::median;
 use layerwise_plot::{
     Axis, ColourMap, Figure, HeatMap, Line, Mark, Panel, Point, RowZero, Scale, Side,
 };
@@ -15,16 +17,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     if models.is_empty() {
         return Vec::new();
     }
-    let logarithms = records.iter().map(|r| logarithm(r.kl_nats));
-    let (low, high) = logarithms
-        .filter(|value| value.is_finite())
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-            (low.min(value), high.max(value))
-        });
-    let range = match low <= high {
-        true => (low.floor(), high.ceil()),
-        false => (-1.0, 0.0),
-    };
+    let range = decades(records.iter().map(|r| r.kl_nats));
     let maps: Vec<Panel> = models
         .iter()
         .map(|model| map(records, model, range))
@@ -43,14 +36,6 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         legend: models::legend(&models),
     };
     vec![("swap-distance".to_owned(), figure)]
-}
-
-fn logarithm(kl_nats: f64) -> f64 {
-    match kl_nats > 0.0 {
-        true => kl_nats.log10(),
-        // Rounding can make a divergence 0 or slightly negative.
-        false => f64::NAN,
-    }
 }
 
 fn map(records: &[Record], model: &Model<'_>, (low, high): (f64, f64)) -> Panel {
@@ -87,13 +72,10 @@ fn by_distance(records: &[Record], models: &[Model<'_>]) -> Panel {
             let distance = record.other_layer - record.layer;
             distances.entry(distance).or_default().push(record.kl_nats);
         }
-        let points = distances.into_iter().map(|(distance, mut values)| {
-            values.sort_by(f64::total_cmp);
-            Point {
-                x: distance as f64,
-                y: values[(values.len() - 1) / 2].midpoint(values[values.len() / 2]),
-                error: None,
-            }
+        let points = distances.into_iter().map(|(distance, values)| Point {
+            x: distance as f64,
+            y: median(values).unwrap_or(f64::NAN),
+            error: None,
         });
         Mark::Line(Line {
             style: model.style,

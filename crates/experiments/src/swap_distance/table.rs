@@ -1,6 +1,6 @@
 //! The records of this experiment.
 
-use crate::core::table::{negative_error, record};
+use crate::core::table::{misplaced, negative_error, record};
 
 record! {
     /// One line of `swap-distance.csv`: two blocks that are exchanged.
@@ -28,5 +28,12 @@ record! {
         /// Positions over which the divergence is averaged.
         pub positions: u64,
     }
-    table("swap-distance") key(model, layer, other_layer) fault(|r| negative_error([("kl_nats_se", r.kl_nats_se), ("loss_difference_nats_se", r.loss_difference_nats_se)]))
+    table("swap-distance") key(model, layer, other_layer) fault(|r| {
+        misplaced(("layers", r.layers), [("layer", r.layer), ("other_layer", r.other_layer)])
+            .or_else(|| {
+                let expected = || ("other_layer", format!("a block after {}", r.layer));
+                (r.other_layer <= r.layer).then(expected)
+            })
+            .or_else(|| negative_error([("kl_nats_se", r.kl_nats_se), ("loss_difference_nats_se", r.loss_difference_nats_se)]))
+    })
 }

@@ -32,7 +32,7 @@ pub const CLAIMS: &[Claim] = &[
     Claim {
         id: "D27",
         versions: &[],
-        statement: "the wrong lens of the first versions changes D13, D14 and D21",
+        statement: "the wrong lens of the first versions changes D13, D14 and D21 (fails only if both lenses agree to the bit)",
         needs: &["wic", "lens-kl", "lens-entropy"],
         models: "",
         judge: d27,

@@ -3,7 +3,7 @@
 //! Prompts are those of lm-evaluation-harness. In HellaSwag the harness capitalises the last, unfinished sentence, but
 //! llm-foundry's version does not; the capital is put back.
 
-use super::tables::{letter_or_index, lettered};
+use super::tables::{check_letters, letter_or_index, lettered};
 use super::{Fault, NO_CHOICE, index_of, items, of_choice};
 use crate::error::TaskError;
 use crate::task::{Choice, Item};
@@ -139,7 +139,7 @@ pub(crate) fn arc(path: &Path, one_token: bool) -> Result<Vec<Item>, TaskError> 
     let expected = "an object with the string query, the array of strings choices and the number gold, or one of ARC as published";
     items(path, expected, |line| {
         let (stem, choices, gold) = match line.get("answerKey").is_some() {
-            true => serde_json::from_value::<Keyed>(line)?.parts(),
+            true => serde_json::from_value::<Keyed>(line)?.parts()?,
             false => {
                 let Question {
                     query,
@@ -151,7 +151,10 @@ pub(crate) fn arc(path: &Path, one_token: bool) -> Result<Vec<Item>, TaskError> 
             }
         };
         let item = match one_token {
-            true => lettered(&format!("Question: {stem}"), &choices),
+            true => {
+                check_letters(&choices)?;
+                lettered(&format!("Question: {stem}"), &choices)
+            }
             false => Item::new(format!("Question: {stem}\nAnswer:"), choices),
         };
         of_choice(item.answered(gold))
@@ -159,11 +162,15 @@ pub(crate) fn arc(path: &Path, one_token: bool) -> Result<Vec<Item>, TaskError> 
 }
 
 impl Keyed {
-    fn parts(self) -> (String, Vec<String>, usize) {
+    fn parts(self) -> Result<(String, Vec<String>, usize), Fault> {
         let (stem, choices) = match (self.question, self.choices) {
             (Stem::Original { stem, choices }, _) => (stem, choices),
             (Stem::Text(stem), None) => (stem, Vec::new()),
             (Stem::Text(stem), Some(Labelled { text, label })) => {
+                if text.len() != label.len() {
+                    let expected = format!("{} labels, one for each text", text.len());
+                    return Err(Fault::field("choices", expected, label.len().to_string()));
+                }
                 let choices = text.into_iter().zip(label);
                 let marked = |(text, label)| Marked { text, label };
                 (stem, choices.map(marked).collect())
@@ -173,7 +180,7 @@ impl Keyed {
             .iter()
             .position(|choice| choice.label == self.answer_key);
         let choices = choices.into_iter().map(|choice| choice.text).collect();
-        (stem, choices, gold.unwrap_or(NO_CHOICE))
+        Ok((stem, choices, gold.unwrap_or(NO_CHOICE)))
     }
 }
 
@@ -357,6 +364,7 @@ pub(crate) fn mmlu_lines(path: &Path) -> Result<Vec<Item>, TaskError> {
             Value::String(text) => letter_or_index(text),
             other => index_of(other),
         };
+        check_letters(&subject.choices)?;
         let item = lettered(&subject.question, &subject.choices);
         of_choice(item.about(subject.subject).answered(answer))
     })

@@ -9,7 +9,15 @@ use std::path::Path;
 /// The letters of options.
 const LETTERS: [&str; 8] = ["A", "B", "C", "D", "E", "F", "G", "H"];
 
-/// A question with lettered options; the letter is scored.
+/// Refuses choices for which there are too few letters.
+pub(super) fn check_letters(choices: &[String]) -> Result<(), Fault> {
+    match choices.len() {
+        0..=8 => Ok(()),
+        found => Err(Fault::field("choices", "at most 8", found.to_string())),
+    }
+}
+
+/// A question with at most eight lettered options; the letter is scored.
 pub(crate) fn lettered(question: &str, options: &[String]) -> Item {
     let mut prompt = question.trim().to_owned();
     let letters = LETTERS.iter().zip(options);
