@@ -2,7 +2,7 @@
 
 use crate::blocks::{Block, Blocks, NormWeights, Source, Streamed};
 use crate::error::TransformerError;
-use crate::linear::{Linear, Table, as_input_output};
+use crate::linear::{Linear, Table, as_input_output, by_part};
 use crate::model::Model;
 use layerwise_architecture::{
     self as architecture, Fused, Layout, Mlp, ModelConfig, NormGain, Note, PlannedTensor, Role,
