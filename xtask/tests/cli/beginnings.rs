@@ -160,7 +160,7 @@ fn other_texts_begin_alike_whatever_the_corpus_is() {
         let manifest = sandbox.json(&format!("{out}/manifest.json"));
         (said, table, manifest["runs"][0].clone())
     };
-    let (said, on_text, of_text) = run("text", &["--tokens", "200"]);
+    let (said, on_text, of_text) = run("text", &["--tokens", "600"]);
     assert!(!said.contains("before each text besides"), "{said}");
     assert_eq!(of_text["other_texts"]["bos"], 0);
     assert_eq!(of_text["other_texts"]["bos"], of_text["corpus"]["bos"]);
