@@ -491,7 +491,7 @@ impl OpenedCorpus {
     /// before them, but such a text has.
     ///
     /// # Errors
-    /// As [`determined`].
+    /// The tokenizer puts several tokens before a text.
     pub fn beginning_of_others(
         &self,
         given: arguments::Bos,
