@@ -135,8 +135,7 @@ fn of_last_tokens(
     if size < FEWEST {
         return Ok(None);
     }
-    let (mut cka, mut each) = (Cka::new(layers), Vec::new());
-    for batch in sequences.chunks_exact(size) {
+    let batches = sequences.chunks_exact(size).map(|batch| {
         let blocks: Vec<Array2<f32>> = (0..layers)
             .map(|layer| {
                 let width = batch[0].after(layer, layers).len();
@@ -148,16 +147,9 @@ fn of_last_tokens(
         let views: Vec<ArrayView2<'_, f32>> = blocks.iter().map(|block| block.view()).collect();
         let mut own = Cka::new(layers);
         own.push(&views)?;
-        cka.merge(&own)?;
-        each.push(own);
-    }
-    Ok(Some(Similarity {
-        estimator: Estimator::LastToken,
-        cka: cka.similarity()?,
-        each,
-        batches: cka.batches(),
-        samples: size as u64,
-    }))
+        Ok(own)
+    });
+    of_batches(Estimator::LastToken, batches, layers, size as u64).map(Some)
 }
 
 /// The same for all positions, each sequence as a batch.
@@ -172,20 +164,36 @@ fn of_all_tokens(sequences: &[Vectors], layers: usize) -> Result<Option<Similari
     let Some(samples) = batches.iter().map(|batch| batch.samples).min() else {
         return Ok(None);
     };
+    let batches = batches.into_iter().map(|batch| {
+        let terms: Vec<f64> = batch.terms.iter().copied().map(f64::from_bits).collect();
+        Cka::of_one_batch(layers, &terms)
+    });
+    of_batches(Estimator::AllTokens, batches, layers, samples as u64).map(Some)
+}
+
+/// Combines batches of `samples` vectors after each block.
+///
+/// # Errors
+/// As for [`of_last_tokens`].
+fn of_batches(
+    estimator: Estimator,
+    batches: impl Iterator<Item = Result<Cka, MetricsError>>,
+    layers: usize,
+    samples: u64,
+) -> Result<Similarity, MetricsError> {
     let (mut cka, mut each) = (Cka::new(layers), Vec::new());
     for batch in batches {
-        let terms: Vec<f64> = batch.terms.iter().copied().map(f64::from_bits).collect();
-        let own = Cka::of_one_batch(layers, &terms)?;
+        let own = batch?;
         cka.merge(&own)?;
         each.push(own);
     }
-    Ok(Some(Similarity {
-        estimator: Estimator::AllTokens,
+    Ok(Similarity {
+        estimator,
         cka: cka.similarity()?,
         each,
         batches: cka.batches(),
-        samples: samples as u64,
-    }))
+        samples,
+    })
 }
 
 /// The similarities by each estimator that has a batch, and a note about each that tells nothing: a text whose sequences are all

@@ -84,6 +84,36 @@ pub(crate) fn no_text() -> (Corpus, Options) {
     )
 }
 
+/// A model without a tokenizer, and a text.
+pub(crate) fn subject<'a>(
+    model: &'a Model,
+    (corpus, options): (&'a Corpus, &'a Options),
+    data: &'a Data,
+    runs: Runs<'a>,
+) -> Subject<'a> {
+    Subject {
+        model,
+        name: "m",
+        tokenizer: None,
+        text: Text {
+            path: Path::new("text"),
+            options,
+            corpus,
+            bos: None,
+            most_tokens: None,
+        },
+        other_text: None,
+        bos: None,
+        is_bos_asked: false,
+        end_tokens: Vec::new(),
+        template: None,
+        data,
+        runs,
+        clock: None,
+        shared: Shared::default(),
+    }
+}
+
 /// The records of some experiments on sequences, with journals in a folder.
 fn observe(
     folder: &Path,
@@ -106,27 +136,8 @@ fn observe(
     };
     let observed = plain::observe(&runs, sequences, &observations)?;
     let (corpus, options) = no_text();
-    let subject = Subject {
-        model,
-        name: "m",
-        tokenizer: None,
-        text: Text {
-            path: Path::new("text"),
-            options: &options,
-            corpus: &corpus,
-            bos: None,
-            most_tokens: None,
-        },
-        other_text: None,
-        bos: None,
-        is_bos_asked: false,
-        end_tokens: Vec::new(),
-        template: None,
-        data: &Data::default(),
-        runs,
-        clock: None,
-        shared: Shared::default(),
-    };
+    let data = Data::default();
+    let subject = subject(model, (&corpus, &options), &data, runs);
     let passes = Passes {
         observed,
         ..Passes::default()

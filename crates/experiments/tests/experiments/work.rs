@@ -1,13 +1,12 @@
 //! The work that experiments foresee, beside the schedules that they announce.
 
-use super::plain::no_text;
-use layerwise_experiments::core::data::{Data, Shared};
+use super::plain::{no_text, subject};
+use layerwise_experiments::core::data::Data;
 use layerwise_experiments::core::plain::{self, Observation};
-use layerwise_experiments::core::subject::{Runs, Subject, Text};
+use layerwise_experiments::core::subject::Runs;
 use layerwise_experiments::{EXPERIMENTS, cka, lens_entropy};
 use layerwise_sweep::{Runner, cost};
 use layerwise_transformer::{Model, ModelConfig};
-use std::path::Path;
 
 fn model() -> Model {
     Model::random(ModelConfig::tiny().with(|c| c.layers = 6), 1)
@@ -17,30 +16,14 @@ fn model() -> Model {
 fn experiments_foresee_about_the_work_of_the_schedules_that_they_announce() {
     let model = model();
     let (corpus, options) = no_text();
-    let subject = Subject {
-        model: &model,
-        name: "m",
-        tokenizer: None,
-        text: Text {
-            path: Path::new("text"),
-            options: &options,
-            corpus: &corpus,
-            bos: None,
-            most_tokens: None,
-        },
-        other_text: None,
-        bos: None,
-        is_bos_asked: false,
-        end_tokens: Vec::new(),
-        template: None,
-        data: &Data::default(),
-        runs: Runs {
+    let (data, runs) = (
+        Data::default(),
+        Runs {
             model: (&model).into(),
             runner: Runner::new(),
         },
-        clock: None,
-        shared: Shared::default(),
-    };
+    );
+    let subject = subject(&model, (&corpus, &options), &data, runs);
     let tokens = corpus.tokens();
     let plain = cost::of_plain(&model, tokens);
     let readout = cost::of_steps(&model, 0, 1, tokens);
