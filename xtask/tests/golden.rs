@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// Models of two families, so that the tables across models are made, too.
 const MODELS: [&str; 2] = ["gpt2-8x160", "llama-8x192"];
@@ -87,28 +88,30 @@ fn tables_keep_their_bytes() {
                 .to_owned()
         })
         .collect();
-    let mut arguments = vec!["reproduce", "--rows", "4", "--context", "48"];
-    arguments.extend(["--items", "4", "--threads", "2", "--out", "reproduced"]);
-    arguments.extend(["--shift-corpus", "other.txt", "--wic-items", "32"]);
-    arguments.extend(["--asr-items", "4", "--exit-items", "20"]);
-    for model in &models {
-        arguments.extend(["--model", model]);
-    }
-    run(folder.path(), &arguments);
-    let mut arguments = vec![
+    let mut reproduce = vec!["reproduce", "--rows", "4", "--context", "48"];
+    reproduce.extend(["--items", "4", "--threads", "2", "--out", "reproduced"]);
+    reproduce.extend(["--shift-corpus", "other.txt", "--wic-items", "32"]);
+    reproduce.extend(["--asr-items", "4", "--exit-items", "20"]);
+    let mut sweep = vec![
         "sweep",
         "drop(l)",
         "swap(l,m)",
         "repeat(l..l+3)",
         "loop(2..5,3)",
     ];
-    arguments.extend(["parallel(l..l+2)", "drop_attn(l..L)", "scale_mlp(l,0.5)"]);
-    arguments.extend(["--rows", "4", "--context", "48", "--threads", "2"]);
-    arguments.extend(["--out", "sweep.csv"]);
-    for model in &models {
-        arguments.extend(["--model", model]);
-    }
-    run(folder.path(), &arguments);
+    sweep.extend(["parallel(l..l+2)", "drop_attn(l..L)", "scale_mlp(l,0.5)"]);
+    sweep.extend(["--rows", "4", "--context", "48", "--threads", "2"]);
+    sweep.extend(["--out", "sweep.csv"]);
+    // The sweep takes the cores that `reproduce` leaves while it draws.
+    thread::scope(|scope| {
+        for mut arguments in [reproduce, sweep] {
+            for model in &models {
+                arguments.extend(["--model", model]);
+            }
+            let folder = folder.path();
+            scope.spawn(move || run(folder, &arguments));
+        }
+    });
     let mut found = BTreeMap::new();
     tables(folder.path(), folder.path(), &mut found);
 

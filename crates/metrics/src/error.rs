@@ -75,6 +75,18 @@ pub enum MetricsError {
         /// The number of draws.
         draws: usize,
     },
+    /// A point of a curve has another number of units than the first point.
+    #[error(
+        "point {index} of a curve has {found} units and the first point has {expected}; all points must have the same units"
+    )]
+    UnitNumbers {
+        /// Index of the first such point.
+        index: usize,
+        /// Units of the first point.
+        expected: usize,
+        /// Units of this point: of its sums or of its counts.
+        found: usize,
+    },
     /// Two clustered means with different numbers of clusters cannot be subtracted.
     #[error(
         "means over {expected} and {found} clusters cannot be subtracted; both must be over the same clusters"

@@ -308,6 +308,7 @@ fn student(degrees: f64, z: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gaussian::gaussian;
 
     #[test]
     fn quantiles_are_those_of_tables() {
@@ -328,12 +329,6 @@ mod tests {
         // The tail of a twentieth of the share, at 4 degrees of freedom.
         let found = estimated_errors(3.023_341, Some(5));
         assert!((found / 6.758 - 1.0).abs() < 0.01, "{found}");
-    }
-
-    /// A draw of the standard normal distribution (Box and Muller).
-    fn gaussian(random: &mut ChaCha8Rng) -> f64 {
-        let mut unit = || (f64::from(random.next_u32()) + 0.5) / 4_294_967_296.0;
-        (-2.0 * unit().ln()).sqrt() * (std::f64::consts::TAU * unit()).cos()
     }
 
     /// The percentage of simulated samples whose interval contains the true value.

@@ -1,4 +1,5 @@
-//! The engine's memory, measured by counting every allocation of the process; therefore this file has one test only.
+//! The engine's memory, measured by counting every allocation of a process; therefore this file has one test only, which starts
+//! a process for each model.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_architecture::{Attention, Mlp, PerLayer, Rotary};
@@ -10,7 +11,11 @@ use layerwise_sweep::{
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
 use ndarray::ArrayViewD;
 use peak_alloc::PeakAlloc;
+use std::env;
 use std::num::NonZeroUsize;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
@@ -27,6 +32,12 @@ const SLACK: usize = 600;
 /// The number of items of a long run; a short run has fewer.
 const MANY: usize = 8;
 const FEW: usize = 4;
+
+/// The variable that names the model of a process.
+const PART: &str = "LAYERWISE_TEST_PART";
+
+/// The slowest comes first.
+const MODELS: [&str; 3] = ["capped", "wide", "gated"];
 
 /// The bytes that the engine's list of groups may take for each item.
 const ITEM: usize = 5 * size_of::<usize>();
@@ -169,6 +180,33 @@ fn questions(model: &Model) -> Vec<Question> {
 
 #[test]
 fn memory_is_within_its_bound_and_does_not_grow_with_the_corpus() {
+    if let Ok(model) = env::var(PART) {
+        check_model(&model);
+        println!("{model} is within its bounds");
+        return;
+    }
+    let name = "memory_is_within_its_bound_and_does_not_grow_with_the_corpus";
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZeroUsize::get) {
+            scope.spawn(|| {
+                while let Some(model) = MODELS.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let mut command = Command::new(env::current_exe().unwrap());
+                    command.args(["--exact", name, "--nocapture"]);
+                    let output = command.env(PART, model).output().unwrap();
+                    let [stdout, stderr] =
+                        [&output.stdout, &output.stderr].map(|said| String::from_utf8_lossy(said));
+                    assert!(output.status.success(), "{stdout}{stderr}");
+                    let is_checked = stdout.contains(&format!("{model} is within its bounds"));
+                    assert!(is_checked, "{model}: {stdout}{stderr}");
+                }
+            });
+        }
+    });
+}
+
+/// Checks every measure's bound on a model.
+fn check_model(name: &str) {
     let wide = ModelConfig::tiny().with(|c| {
         c.model = 64;
         c.layers = 4;
@@ -191,43 +229,44 @@ fn memory_is_within_its_bound_and_does_not_grow_with_the_corpus() {
             "zero(attn.head_out[1,h])",
         ],
     ];
-    let capped = wide.clone().with(|c| c.logit_cap = Some(5.0));
-    for config in [wide, gated, capped] {
-        let model = Model::random(config, 5);
-        let planned = |texts: &[&str]| {
-            let families: Vec<EditFamily> =
-                texts.iter().map(|text| text.parse().unwrap()).collect();
-            Plan::new(model.stack(), &families, 4096).unwrap()
+    let config = match name {
+        "capped" => wide.with(|c| c.logit_cap = Some(5.0)),
+        "gated" => gated,
+        _ => wide,
+    };
+    let model = Model::random(config, 5);
+    let planned = |texts: &[&str]| {
+        let families: Vec<EditFamily> = texts.iter().map(|text| text.parse().unwrap()).collect();
+        Plan::new(model.stack(), &families, 4096).unwrap()
+    };
+    for texts in families {
+        let plan = planned(texts);
+        let sequences = |length: usize| -> Vec<Vec<u32>> {
+            let own = |item: usize| tokens(&model, item, length - item % 3);
+            (0..MANY).map(own).collect()
         };
-        for texts in families {
-            let plan = planned(texts);
-            let sequences = |length: usize| -> Vec<Vec<u32>> {
-                let own = |item: usize| tokens(&model, item, length - item % 3);
-                (0..MANY).map(own).collect()
-            };
-            let measure = Divergence::new();
-            let bound = worker_bytes(&model, &plan, &measure, 1, LENGTH);
-            let logits = (LENGTH - 1) * model.config().vocab * size_of::<f32>();
-            if model.config().vocab == WIDE_VOCAB {
-                assert!(bound < logits, "{bound} bytes, logits {logits}");
-            }
-            check(&model, &plan, &measure, &sequences(LENGTH), LENGTH);
-            check(&model, &plan, &measure, &sequences(12), 12);
-            check(&model, &plan, &Patterns, &sequences(LENGTH), LENGTH);
-            let questions = questions(&model);
-            let measure = LogLikelihood::of("quiz", &questions);
-            // A context of ten tokens, and at most one more for each of four choices.
-            check(&model, &plan, &measure, &questions, 14);
+        let measure = Divergence::new();
+        let bound = worker_bytes(&model, &plan, &measure, 1, LENGTH);
+        let logits = (LENGTH - 1) * model.config().vocab * size_of::<f32>();
+        if model.config().vocab == WIDE_VOCAB {
+            assert!(bound < logits, "{bound} bytes, logits {logits}");
         }
-        let plan = planned(&["drop(l)", "donor(mlp.post[l])"]);
-        let pair = |item: usize| {
-            let [clean, corrupted] =
-                [item, item + 50].map(|seed| tokens(&model, seed, LENGTH - 1 - item % 3));
-            Pair::new(clean, corrupted).deciding(Some(1), Some(2))
-        };
-        let pairs: Vec<Pair> = (0..MANY).map(pair).collect();
-        for measure in [Patching::new(), Patching::at_last_position()] {
-            check(&model, &plan, &measure, &pairs, LENGTH - 1);
-        }
+        check(&model, &plan, &measure, &sequences(LENGTH), LENGTH);
+        check(&model, &plan, &measure, &sequences(12), 12);
+        check(&model, &plan, &Patterns, &sequences(LENGTH), LENGTH);
+        let questions = questions(&model);
+        let measure = LogLikelihood::of("quiz", &questions);
+        // A context of ten tokens, and at most one more for each of four choices.
+        check(&model, &plan, &measure, &questions, 14);
+    }
+    let plan = planned(&["drop(l)", "donor(mlp.post[l])"]);
+    let pair = |item: usize| {
+        let [clean, corrupted] =
+            [item, item + 50].map(|seed| tokens(&model, seed, LENGTH - 1 - item % 3));
+        Pair::new(clean, corrupted).deciding(Some(1), Some(2))
+    };
+    let pairs: Vec<Pair> = (0..MANY).map(pair).collect();
+    for measure in [Patching::new(), Patching::at_last_position()] {
+        check(&model, &plan, &measure, &pairs, LENGTH - 1);
     }
 }

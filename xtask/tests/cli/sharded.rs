@@ -252,52 +252,58 @@ fn results(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
+/// Checks that merged shards of `reproduce` draw the bytes of the whole run, which are returned; the shards share a folder, or
+/// each has one.
+fn check_merged(
+    sandbox: &Sandbox,
+    name: &str,
+    shards: usize,
+    are_together: bool,
+    arguments: &[&str],
+) -> BTreeMap<PathBuf, Vec<u8>> {
+    let model = narrow(sandbox);
+    let run = |more: &[&str]| {
+        let fixed = ["reproduce", "--model", model];
+        sandbox.xtask(&[&fixed[..], arguments, more].concat())
+    };
+    let whole = format!("{name}-whole");
+    run(&["--out", &whole]).succeeded();
+    let out = |k: usize| match are_together {
+        true => format!("{name}-shared"),
+        false => format!("{name}-{k}"),
+    };
+    for k in 1..=shards {
+        let (shard, threads) = (format!("{k}/{shards}"), k.to_string());
+        let outcome = run(&["--out", &out(k), "--shard", &shard, "--threads", &threads]);
+        let said = outcome.succeeded().stderr;
+        assert!(
+            said.contains(&format!("shard {shard} is finished")),
+            "{said}"
+        );
+        assert!(results(&sandbox.path(&out(k))).is_empty(), "{name}");
+        if k == 1 {
+            let merged = sandbox.xtask(&["merge", &out(1), "--out", "early"]);
+            merged.refused(&[model, "the shares are not finished: missing"]);
+        }
+    }
+    let mut runs: Vec<String> = (1..=shards).map(out).collect();
+    runs.dedup();
+    let runs: Vec<&str> = runs.iter().map(String::as_str).collect();
+    let merged = format!("{name}-merged");
+    sandbox
+        .xtask(&[&["merge"], &runs[..], &["--out", &merged]].concat())
+        .succeeded();
+    let expected = results(&sandbox.path(&whole));
+    let found = results(&sandbox.path(&merged));
+    assert!(expected.keys().eq(found.keys()), "{name}");
+    for (path, bytes) in &expected {
+        assert!(found[path] == *bytes, "{name}: {}", path.display());
+    }
+    expected
+}
+
 #[test]
 fn merged_shards_of_reproduce_draw_the_bytes_of_the_whole_run() {
-    let sandbox = Sandbox::new();
-    let model = narrow(&sandbox);
-    let check = |name: &str, shards: usize, arguments: &[&str]| {
-        let run = |more: &[&str]| {
-            let fixed = ["reproduce", "--model", model];
-            sandbox.xtask(&[&fixed[..], arguments, more].concat())
-        };
-        let whole = format!("{name}-whole");
-        run(&["--out", &whole]).succeeded();
-        // One folder for all, or one for each.
-        let together = format!("{name}-shared");
-        let out = |k: usize| match name {
-            "passes" => together.clone(),
-            _ => format!("{name}-{k}"),
-        };
-        for k in 1..=shards {
-            let (shard, threads) = (format!("{k}/{shards}"), k.to_string());
-            let outcome = run(&["--out", &out(k), "--shard", &shard, "--threads", &threads]);
-            let said = outcome.succeeded().stderr;
-            assert!(
-                said.contains(&format!("shard {shard} is finished")),
-                "{said}"
-            );
-            assert!(results(&sandbox.path(&out(k))).is_empty(), "{name}");
-            if k == 1 {
-                let merged = sandbox.xtask(&["merge", &out(1), "--out", "early"]);
-                merged.refused(&[model, "the shares are not finished: missing"]);
-            }
-        }
-        let mut runs: Vec<String> = (1..=shards).map(out).collect();
-        runs.dedup();
-        let runs: Vec<&str> = runs.iter().map(String::as_str).collect();
-        let merged = format!("{name}-merged");
-        sandbox
-            .xtask(&[&["merge"], &runs[..], &["--out", &merged]].concat())
-            .succeeded();
-        let expected = results(&sandbox.path(&whole));
-        let found = results(&sandbox.path(&merged));
-        assert!(expected.keys().eq(found.keys()), "{name}");
-        for (path, bytes) in &expected {
-            assert!(found[path] == *bytes, "{name}: {}", path.display());
-        }
-        expected
-    };
     let of_all = [
         "robustness",
         "attention-locality",
@@ -317,9 +323,15 @@ fn merged_shards_of_reproduce_draw_the_bytes_of_the_whole_run() {
         "--exit-items",
         "2",
     ];
-    check("passes", 3, &[&of_all[..], &few, &fewer].concat());
+    let arguments = [&of_all[..], &few, &fewer].concat();
+    check_merged(&Sandbox::new(), "passes", 3, true, &arguments);
+}
+
+#[test]
+fn merged_shards_of_contexts_draw_the_bytes_of_the_whole_run() {
+    let sandbox = Sandbox::new();
     let many = ["suffix-probe", "--tokens", "12000", "--context", "128"];
-    let found = check("contexts", 2, &many);
+    let found = check_merged(&sandbox, "contexts", 2, false, &many);
     let table = &found[Path::new("narrow/suffix-probe.csv")];
     assert!(
         table.iter().filter(|byte| **byte == b'\n').count() > 1,

@@ -101,7 +101,7 @@ impl Sandbox {
         finish(self.shell(limits, program(), arguments))
     }
 
-    /// Runs a copy of the program as a user who owns nothing, to its end; `None` if that is impossible.
+    /// Runs the program as a user who owns nothing, to its end; `None` if that is impossible.
     pub(crate) fn run_as_nobody(&self, arguments: &[&str]) -> Option<Outcome> {
         self.run_as_nobody_under(":", arguments)
     }
@@ -109,12 +109,13 @@ impl Sandbox {
     /// As [`Sandbox::run_as_nobody`], after a line of shell script.
     pub(crate) fn run_as_nobody_under(&self, limits: &str, arguments: &[&str]) -> Option<Outcome> {
         const NOBODY: u32 = 65534;
-        let copy = self.path("program");
-        if !copy.exists() {
-            fs::copy(program(), &copy).unwrap();
+        // That user may not enter the folder of the program, which is large: a link is enough on the same file system.
+        let own = self.path("program");
+        if !own.exists() && fs::hard_link(program(), &own).is_err() {
+            fs::copy(program(), &own).unwrap();
         }
         let run = |arguments: &[&str]| {
-            let mut command = self.shell(limits, &copy, arguments);
+            let mut command = self.shell(limits, &own, arguments);
             command.uid(NOBODY).gid(NOBODY);
             finish(command)
         };

@@ -121,9 +121,15 @@ fn arrays_under_slurm_make_the_bytes_of_undivided_runs() {
         ),
     );
 
-    // Whatever depends on the killed task is given up, and the rest continues.
+    // Whatever depends on the killed task is given up, and the rest continues. The marks come first: asking for the status
+    // starts programs, which would take the time of the tasks.
+    let are_marked = || {
+        let mut marks = ["done-1", "done-2", "done-4"].iter();
+        marks.all(|mark| work.join("sweep.csv.array").join(mark).exists())
+    };
     cluster.wait("the tasks that were not killed", || {
-        status(&cluster, "sweep.csv").contains("finished: 3 (1-2,4)\nmissing: 1 (3)\n")
+        are_marked()
+            && status(&cluster, "sweep.csv").contains("finished: 3 (1-2,4)\nmissing: 1 (3)\n")
     });
     assert!(!work.join("sweep.csv").exists(), "a part was merged");
     let told = status(&cluster, "sweep.csv");

@@ -12,7 +12,6 @@ pub mod error;
 pub mod experiment;
 pub mod finding;
 pub mod floats;
-pub(crate) mod gaussian;
 pub mod harness;
 pub mod known;
 pub mod lens;

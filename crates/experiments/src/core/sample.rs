@@ -4,15 +4,16 @@
 //! statistic pairs or chooses is paired and chosen in every resample.
 
 use super::claim::Evidence;
-use super::curve::{Point, needs, point};
+use super::curve::{Point, needs};
 use super::finding::{Measured, NotTested, Outcome, Spread};
 use super::models::{Facts, relative_depth, state_depth};
 use super::table::{TableError, record};
-use layerwise_metrics::{
-    ClusteredMean, ClusteredRatio, Draws, MetricsError, Resamples, errors_in_interval,
-};
+use layerwise_metrics::curve::{SampledPoint, draws};
+use layerwise_metrics::{ClusteredMean, ClusteredRatio, errors_in_interval};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+pub use layerwise_metrics::curve::Sampled;
 
 /// Resamples; tests that simulate many runs use fewer.
 pub(crate) const DRAWS: usize = if cfg!(test) { 200 } else { 2000 };
@@ -146,82 +147,6 @@ impl Units {
     }
 }
 
-/// A curve of means over the units of one sample.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sampled {
-    sample: String,
-    units: usize,
-    /// Index and depth of each point, and its units' sums and counts.
-    points: Vec<(usize, f64, Vec<f64>, Vec<f64>)>,
-}
-
-impl Sampled {
-    /// The points for which `keep` holds, by index and depth.
-    #[must_use]
-    pub fn retaining(mut self, keep: impl Fn(usize, f64) -> bool) -> Self {
-        self.points
-            .retain(|(index, depth, ..)| keep(*index, *depth));
-        self
-    }
-
-    /// The number of units.
-    pub fn units(&self) -> usize {
-        self.units
-    }
-
-    /// The curve over all units, each once.
-    pub fn curve(&self) -> Vec<Point> {
-        let sums: Vec<f64> = self
-            .columns()
-            .iter()
-            .map(|column| column.iter().sum())
-            .collect();
-        self.of_sums(&sums)
-    }
-
-    /// The sums and the counts of each point, one after the other.
-    fn columns(&self) -> Vec<&[f64]> {
-        let points = self.points.iter();
-        points
-            .flat_map(|(_, _, sums, counts)| [sums.as_slice(), counts.as_slice()])
-            .collect()
-    }
-
-    fn of_sums(&self, sums: &[f64]) -> Vec<Point> {
-        let points = self.points.iter().zip(sums.chunks_exact(2));
-        points
-            .map(|((index, depth, ..), sums)| point(*index, *depth, sums[0] / sums[1], None))
-            .collect()
-    }
-
-    /// The same curve over every second unit, from the first or the second on; units of the other half count zero.
-    ///
-    /// One half can choose a place, and the other half can judge it.
-    #[must_use]
-    pub fn half(&self, second: bool) -> Self {
-        let mut half = self.clone();
-        for (_, _, sums, counts) in &mut half.points {
-            for numbers in [sums, counts] {
-                let others = numbers.iter_mut().skip(usize::from(!second)).step_by(2);
-                others.for_each(|number| *number = 0.0);
-            }
-        }
-        half
-    }
-
-    fn draws(&self) -> Result<Vec<Vec<f64>>, MetricsError> {
-        // The name of a sample determines its resamples (FNV-1a).
-        let seed = self
-            .sample
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
-        let resamples = Resamples::of(self.units, seed)?.drawing(DRAWS);
-        Ok(resamples.sums(&self.columns()))
-    }
-}
-
 impl Evidence<'_> {
     /// A measured curve of a model; `depth` maps an index to its depth.
     ///
@@ -240,24 +165,15 @@ impl Evidence<'_> {
             .collect();
         own.sort_by_key(|units| units.index);
         let first = own.first().ok_or_else(|| needs(experiment))?;
-        let (sample, units) = (first.sample.clone(), first.sums.0.len());
-        let is_even = own.iter().all(|other| other.sums.0.len() == units);
-        if !is_even {
-            let reason = format!("units.csv: {curve} has points of different numbers of units");
-            return Err(NotTested(reason));
-        }
-        let points = own.iter().map(|own| {
-            (
-                own.index,
-                depth(own.index),
-                own.sums.0.clone(),
-                own.counts(),
-            )
+        let points = own.iter().map(|own| SampledPoint {
+            index: own.index,
+            depth: depth(own.index),
+            sums: own.sums.0.clone(),
+            counts: own.counts(),
         });
-        Ok(Sampled {
-            sample,
-            units,
-            points: points.collect(),
+        Sampled::new(&first.sample, points.collect()).map_err(|_| {
+            let reason = format!("units.csv: {curve} has points of different numbers of units");
+            NotTested(reason)
         })
     }
 
@@ -310,24 +226,8 @@ pub fn statistic<const N: usize>(
 pub fn statistic_of_all(curves: &[&Sampled], of: impl Fn(&[Vec<Point>]) -> Outcome) -> Outcome {
     let plain: Vec<Vec<Point>> = curves.iter().map(|curve| curve.curve()).collect();
     let measured = of(&plain)?;
-    let mut drawn = Vec::with_capacity(curves.len());
-    for curve in curves {
-        match curve.draws() {
-            Ok(draws) => drawn.push(draws),
-            Err(error) => return Ok(undecided(measured, &error.to_string())),
-        }
-    }
-    let values: Vec<Option<f64>> = (0..DRAWS)
-        .map(|draw| {
-            let both = curves.iter().zip(&drawn);
-            let resampled: Vec<Vec<Point>> = both
-                .map(|(curve, drawn)| curve.of_sums(&drawn[draw]))
-                .collect();
-            of(&resampled).ok().map(|measured| measured.value)
-        })
-        .collect();
-    let units = curves.iter().map(|curve| curve.units).min().unwrap_or(0);
-    match Draws::of(units, Some(measured.value), &values) {
+    let value = |curves: &[Vec<Point>]| of(curves).ok().map(|measured| measured.value);
+    match draws(curves, DRAWS, &value) {
         Ok(draws) => Ok(Measured {
             spread: Spread::Drawn {
                 draws: Arc::new(draws),

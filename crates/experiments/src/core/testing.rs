@@ -2,12 +2,12 @@
 
 use super::claim::{Claim, Evidence, Row};
 use super::finding::Verdict;
-use super::gaussian::Gaussian;
 use super::models::{Facts, relative_depth, state_depth};
 use super::sample::{Numbers, TEXT, Units};
 use super::subject::Runs;
 use super::tables::Tables;
 use layerwise_corpus::Tokenizer;
+use layerwise_metrics::Gaussian;
 use layerwise_sweep::Runner;
 use layerwise_transformer::Model;
 use std::collections::BTreeMap;
@@ -119,10 +119,7 @@ impl Simulated {
 
     /// The mean of this many units that deviate from a value, and its standard error.
     pub(crate) fn mean(&mut self, value: f64, deviation: f64, units: usize) -> (f64, Option<f64>) {
-        let drawn: Vec<f64> = (0..units)
-            .map(|_| value + deviation * self.gaussian())
-            .collect();
-        mean_of(&drawn)
+        mean_of(&self.random.around(&vec![value; units], deviation))
     }
 
     /// A curve whose units deviate from its values: by a part shared over the whole curve, and by a part of each point's own.
@@ -134,17 +131,15 @@ impl Simulated {
         values: &[(usize, f64)],
         [shared, own]: [f64; 2],
     ) {
-        let common: Vec<f64> = (0..self.units).map(|_| shared * self.gaussian()).collect();
+        let common = self.random.around(&vec![0.0; self.units], shared);
         for &(index, value) in values {
-            let sums = common
-                .iter()
-                .map(|common| value + common + own * self.gaussian());
+            let means: Vec<f64> = common.iter().map(|common| value + common).collect();
             tables.push(Units {
                 model: facts.name.clone(),
                 curve: curve.to_owned(),
                 sample: TEXT.to_owned(),
                 index,
-                sums: Numbers(sums.collect()),
+                sums: Numbers(self.random.around(&means, own)),
                 counts: Numbers(vec![1.0]),
             });
         }

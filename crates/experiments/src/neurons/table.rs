@@ -2,10 +2,10 @@
 
 use crate::core::curve::{self, Point, point};
 use crate::core::finding::{Measured, NotTested, Outcome};
-use crate::core::gaussian::Gaussian;
 use crate::core::sample::DRAWS;
 use crate::core::table::record;
 use crate::core::tables::Tables;
+use layerwise_metrics::Gaussian;
 use serde::{Deserialize, Serialize};
 
 /// A neuron's effect on the vocabulary (B.9).
