@@ -126,27 +126,30 @@ fn record<'a>(
         .ok_or_else(|| needs("sublayer-skip"))
 }
 
-/// The results for the last third of the attention; an error if no task ran.
+/// The results for the last third of the attention; an error if no such tasks ran.
 fn late_third<'a>(
     evidence: &Evidence<'a>,
     model: &str,
+    tasks: &str,
     value: impl Fn(&Record) -> Option<f64>,
 ) -> Result<(f64, &'a Record), NotTested> {
     let record = record(evidence, model, (Kind::DropAttn, Family::Latter), THIRD)?;
-    let missing = || NotTested("needs tasks that the model can read and answer".to_owned());
+    let missing = || NotTested(format!("needs {tasks} that the model can read and answer"));
     Ok((value(record).ok_or_else(missing)?, record))
 }
 
 /// The share of identical continuations under the last third of the attention, with Wilson's interval.
 fn identical(evidence: &Evidence<'_>, model: &str) -> Outcome {
-    let (share, record) = late_third(evidence, model, |r| r.identical_share)?;
+    let (share, record) = late_third(evidence, model, "tasks", |r| r.identical_share)?;
     let range = wilson(share, record.continuations as f64);
     Ok(Measured::of(share).within(range))
 }
 
 /// The share of items with the plain model's choice, over the tasks with several options, with Wilson's interval.
 fn agreement(evidence: &Evidence<'_>, model: &str) -> Outcome {
-    let (share, record) = late_third(evidence, model, |r| r.agreement)?;
+    let (share, record) = late_third(evidence, model, "tasks with several options", |r| {
+        r.agreement
+    })?;
     let tasks = tasks_of(evidence, record).into_iter();
     let with_options = tasks.filter(|r| r.agreement.is_some());
     let items: u64 = with_options.map(|r| r.items).sum();
@@ -162,7 +165,7 @@ fn tasks_of<'a>(evidence: &Evidence<'a>, record: &Record) -> Vec<&'a TaskRecord>
 
 fn t3(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
-        let lost = late_third(evidence, model, |r| r.relative_drop);
+        let lost = late_third(evidence, model, "tasks", |r| r.relative_drop);
         let lost = lost.map(|(lost, record)| {
             let tasks = tasks_of(evidence, record);
             let items = tasks.iter().map(|r| r.items).min();
