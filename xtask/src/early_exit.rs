@@ -421,7 +421,7 @@ fn evaluate_on(arguments: &Eval) -> anyhow::Result<()> {
         )?,
         None => writeln!(
             out,
-            "at an agreement of at least {}: no threshold that was tried leaves anything out",
+            "at an agreement of at least {}: no threshold that was tried agrees that often",
             arguments.agreement
         )?,
     }

@@ -113,6 +113,22 @@ impl Stop {
         self.vocab
     }
 
+    /// Whether the rule is tested after `blocks` blocks.
+    fn tests(&self, blocks: usize) -> bool {
+        blocks >= self.least && blocks.is_multiple_of(self.every)
+    }
+
+    /// Whether the answer of a run that stops after `blocks` of a model's blocks is among what the rule has read there. If not,
+    /// the head has to be read for it; a run of all blocks has the full model's answer.
+    pub fn has_answer(&self, blocks: usize, layers: usize) -> bool {
+        let is_read = self.tests(blocks) || self.rule.looks_back();
+        let is_whole = match self.vocab {
+            Vocab::Candidates { blocks: from, .. } => blocks < layers || blocks == from,
+            _ => true,
+        };
+        self.rule.reads_head() && is_read && is_whole
+    }
+
     /// Whether candidates are chosen after `blocks` blocks.
     fn chooses(&self, blocks: usize) -> bool {
         matches!(self.vocab, Vocab::Candidates { blocks: from, .. } if from == blocks)
@@ -167,7 +183,7 @@ impl Exit for Stop {
     }
 
     fn stops(&mut self, model: &Model, blocks: usize, stream: ArrayView1<'_, f32>) -> bool {
-        let is_tested = blocks >= self.least && blocks.is_multiple_of(self.every);
+        let is_tested = self.tests(blocks);
         if self.rule == Rule::Fixed {
             return is_tested && self.rule.stops(blocks as f64, self.threshold);
         }
@@ -274,6 +290,25 @@ mod tests {
             let count = stopped.iter().filter(|own| **own == rule).count();
             assert!(count > 2, "{count} runs of {rule} stop before the end");
         }
+    }
+
+    #[test]
+    fn a_head_that_no_test_has_read_is_left_for_the_answer() {
+        let check = |rule: Rule, vocab: &str, every: usize, blocks: usize, expected: bool| {
+            let stop = Stop::new(rule, 0.5, vocab.parse().unwrap()).testing(1, every);
+            let found = stop.has_answer(blocks, 30);
+            assert_eq!(found, expected, "{rule} {vocab} {every} {blocks}");
+        };
+        check(Rule::Gap, "full", 1, 30, true);
+        check(Rule::Gap, "full", 7, 28, true);
+        check(Rule::Gap, "full", 7, 30, false);
+        check(Rule::Patience, "full", 7, 30, true);
+        check(Rule::Fixed, "full", 1, 30, false);
+        check(Rule::Fixed, "full", 1, 9, false);
+        check(Rule::State, "options", 1, 9, false);
+        check(Rule::Gap, "top:8@15", 1, 20, true);
+        check(Rule::Gap, "top:8@15", 1, 30, false);
+        check(Rule::Gap, "top:8@30", 1, 30, true);
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl<'a> Encoder<'a> {
         })
     }
 
-    /// A context, with the first token that each option adds to it.
+    /// A context, of which nothing is cut off, with the first token that each option adds to it.
     ///
     /// # Errors
     /// As [`Encoder::question`]; [`TaskError::SameFirstToken`]; or options follow different contexts.
@@ -71,9 +71,9 @@ impl<'a> Encoder<'a> {
         let mut firsts = Vec::with_capacity(item.options.len());
         for (option, choice) in item.options.iter().enumerate() {
             let text = task.context_of(item, option);
-            let pair = self.pair(&text, &choice.scored, &task.name, index)?;
-            let own = pair.tokens.len() + 1 - pair.targets.len();
-            let first = pair.targets[0];
+            let (mut own, targets) = self.whole(&text, &choice.scored, &task.name, index)?;
+            own.truncate(own.len() + 1 - targets.len());
+            let first = targets[0];
             if let Some(other) = firsts.iter().position(|known| *known == first) {
                 return Err(TaskError::SameFirstToken {
                     task: task.name.clone(),
@@ -82,13 +82,10 @@ impl<'a> Encoder<'a> {
                 });
             }
             firsts.push(first);
-            // A longer option may have cut off more of the context; the shortest option has the longest context.
-            let own = &pair.tokens[..own];
             match &context {
-                Some(known) if known.ends_with(own) => {}
-                Some(known) if own.ends_with(known) => context = Some(own.to_vec()),
+                Some(known) if *known == own => {}
                 Some(_) => return Err(fault("one context for all options", "several".to_owned())),
-                None => context = Some(own.to_vec()),
+                None => context = Some(own),
             }
         }
         Ok((context.unwrap_or_default(), firsts))

@@ -71,6 +71,11 @@ fn options_are_told_apart_by_their_first_tokens() {
     assert_eq!(context, tokenizer.encode("The people of the").unwrap());
     let whole = tokenizer.encode("The people of the United States").unwrap();
     assert_eq!((firsts.len(), firsts[0]), (2, whole[context.len()]));
+    // The context is whole, even if it does not fit into the model with an option.
+    let short = Encoder::new(&tokenizer, Some(0), 3);
+    let (whole, same) = short.first_tokens(&apart, &apart.items[0], 0).unwrap();
+    assert_eq!((whole[0], &whole[1..]), (0, context.as_slice()));
+    assert_eq!(same, firsts);
     let alike = task("The people of the", &[" United States", " United Nations"]);
     let error = encoder
         .first_tokens(&alike, &alike.items[0], 0)

@@ -179,23 +179,25 @@ fn rules_are_put_to_the_test() {
 #[test]
 fn long_prompts_are_left_out_and_answers_may_be_missing() {
     let sandbox = Sandbox::new();
-    let item = |prompt: &str| {
-        let options = r#""options": ["state", "world"]"#;
-        format!("{{\"prompt\": \"{prompt}\", {options}}}\n")
+    let item = |prompt: &str, options: &str| {
+        format!("{{\"prompt\": \"{prompt}\", \"options\": {options}}}\n")
     };
+    let one_token = r#"["state", "world"]"#;
     let long = ["the"; 3000].join(" ");
-    let items = item("The people of the") + &item(&long);
+    let items = item("The people of the", one_token)
+        + &item(&long, one_token)
+        + &item(&long, r#"["Yes, it is", "No, it is not"]"#);
     sandbox.write("task.jsonl", items.as_bytes());
     let evaluate = ["early-exit", "eval", "task.jsonl", "--exit", "gap:0.3"];
     let told = run(&sandbox, &evaluate).succeeded();
-    let says = "task: left out 1 items, whose prompts are longer than the context of gpt2-8x160";
+    let says = "task: left out 2 items, whose prompts are longer than the context of gpt2-8x160";
     assert!(told.stderr.contains(says), "{}", told.stderr);
     let told = told.stdout;
     assert!(told.starts_with("gpt2-8x160 on 1 items of task"), "{told}");
     assert!(told.contains("agreement"), "{told}");
     assert!(!told.contains("accuracy"), "{told}");
     run(&sandbox, &[&evaluate[..], &["--strict"]].concat())
-        .refused(&["expected prompts of fewer than", "found 1 longer ones"]);
+        .refused(&["expected prompts of fewer than", "found 2 longer ones"]);
     let train = ["early-exit", "train", "task.jsonl", "--out", "exit.json"];
     run(&sandbox, &[&train[..], &["--label", "gold"]].concat())
         .refused(&["expected the right answer of every item, found none in item 0"]);

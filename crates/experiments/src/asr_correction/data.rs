@@ -37,6 +37,9 @@ const NAMES: [&str; 6] = [
     "test_ls_other",
 ];
 
+/// The name of the stand-in.
+pub(super) const STANDIN: &str = "standin-nbest";
+
 /// Sets of HyPoradise, or the stand-in.
 pub(crate) static SOURCE: Source = Source {
     option: "asr",
@@ -138,7 +141,7 @@ impl Sets {
         let lists = Value::Array(lists.collect()).to_string();
         let lists = read_hyporadise(lists.as_bytes(), &Limits::default())?;
         Ok(Some(Self(vec![Set {
-            name: "standin-nbest".to_owned(),
+            name: STANDIN.to_owned(),
             lists,
             training: None,
         }])))
@@ -214,10 +217,7 @@ mod tests {
         let [Set { name, lists, .. }] = sets.as_slice() else {
             panic!("one set");
         };
-        assert_eq!(
-            (name.as_str(), lists.utterances.len()),
-            ("standin-nbest", 60)
-        );
+        assert_eq!((name.as_str(), lists.utterances.len()), (STANDIN, 60));
         assert_eq!(lists.scale, ScoreScale::Mean);
         let mut vocabulary = Vocabulary::new();
         let (mut best, mut oracle) = (0, 0);

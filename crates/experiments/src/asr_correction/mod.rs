@@ -1,5 +1,5 @@
 //! Correction of a recogniser's transcripts by a language model, behind a gate.
-//! - **Stands for** multi-stage correction of speech recognition (arXiv 2310.11532), as far as it works without audio.
+//!
 //! - **Stands for** multi-stage correction of speech recognition (arXiv 2310.11532), as far as it goes without audio.
 //! - **Needs** any models, and N-best lists in HyPoradise's JSON, or else a stand-in made from text.
 //! - **Feeds the claims** M1 to M9.
@@ -12,6 +12,8 @@ pub mod figure;
 mod measure;
 pub mod outputs;
 mod scores;
+#[cfg(test)]
+mod simulations;
 #[cfg(test)]
 pub(crate) mod synthetic;
 pub mod table;

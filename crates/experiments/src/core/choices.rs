@@ -5,7 +5,7 @@ use super::harness::{question_bytes, questions};
 use super::subject::Subject;
 use layerwise_corpus::Tokenizer;
 use layerwise_metrics::ClusteredMean;
-use layerwise_sweep::{Counted, LogLikelihood, Plan, Question};
+use layerwise_sweep::{Counted, LogLikelihood, Plan, Question, Rule};
 use layerwise_tasks::{Score, Task, sheets};
 use std::fmt;
 
@@ -110,6 +110,7 @@ impl Choosing {
         let mut scores = scores.into_iter();
         let answers = tasks.iter().map(|task| Answers {
             task: task.name.clone(),
+            rule: task.rule,
             scores: scores.by_ref().take(task.items.len()).collect(),
         });
         Ok(answers.collect())
@@ -137,6 +138,8 @@ impl fmt::Display for Choosing {
 pub struct Answers {
     /// The task.
     pub task: String,
+    /// When its answers count as right.
+    pub rule: Rule,
     /// For each item, the answer under each schedule of the plan.
     pub scores: Vec<Vec<Score>>,
 }
@@ -169,13 +172,17 @@ impl Answers {
         mean
     }
 
-    /// The share of items for which a schedule chooses the same option as the plain model.
-    pub fn agreement(&self, schedule: usize) -> ClusteredMean {
+    /// The share of items for which a schedule chooses the same option as the plain model; `None` for a task with one greedy
+    /// continuation, of which only whether it is written is known.
+    pub fn agreement(&self, schedule: usize) -> Option<ClusteredMean> {
+        if self.rule == Rule::Greedy {
+            return None;
+        }
         let mut mean = ClusteredMean::new();
         for scores in &self.scores {
             let alike = scores[schedule].chosen == scores[0].chosen;
             mean.push(f64::from(alike), 1);
         }
-        mean
+        Some(mean)
     }
 }

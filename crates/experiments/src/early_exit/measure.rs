@@ -107,7 +107,6 @@ impl Encoded {
         let prompts = prompts.into_parts().0.into_iter();
         for (prompt, (known, _)) in prompts.zip(items) {
             match prompt {
-                // Longer prompts were cut to the context.
                 Some(prompt) if prompt.tokens.len() >= subject.model.config().context => {
                     encoded.too_long += 1;
                 }

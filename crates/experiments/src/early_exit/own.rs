@@ -146,7 +146,7 @@ impl Evaluated {
     }
 }
 
-/// The number of thresholds to try besides the given one.
+/// The number of thresholds to try besides the given one, spread evenly over the scores that occur.
 const THRESHOLDS: usize = 64;
 
 /// Tests a rule on all items of a task, at its threshold and at others between the scores that occur. With a clock, also times
@@ -191,13 +191,43 @@ pub fn evaluate(
     })
 }
 
-/// Some of the scores that occur, spread evenly.
+/// Some of the scores that occur.
 fn thresholds(applied: &Applied<'_>, read: &Read) -> Vec<f64> {
     let scores = |instance: &Instance| applied.scores(instance.readings());
-    let mut all: Vec<f64> = read.test.iter().flat_map(scores).collect();
+    spread(read.test.iter().flat_map(scores).collect())
+}
+
+/// Scores spread evenly, and the greatest ones at distances from the end that double: where few stops are right, only
+/// thresholds above nearly all scores agree often.
+fn spread(mut all: Vec<f64>) -> Vec<f64> {
     all.retain(|score| score.is_finite());
     all.sort_by(f64::total_cmp);
     all.dedup();
     let step = all.len().div_ceil(THRESHOLDS).max(1);
-    all.into_iter().step_by(step).collect()
+    let last = std::iter::successors(Some(1), |distance| Some(2 * distance));
+    let last = last.take_while(|distance| *distance < step);
+    let mut places: Vec<usize> = (0..all.len()).step_by(step).collect();
+    places.extend(last.filter_map(|distance| all.len().checked_sub(distance)));
+    places.sort_unstable();
+    places.dedup();
+    places.into_iter().map(|place| all[place]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_scores_are_tried() {
+        let check = |count: usize, tried: usize, last: &[f64]| {
+            let found = spread((0..count).map(|score| score as f64).collect());
+            assert_eq!(found.len(), tried, "{found:?}");
+            assert!(found.ends_with(last), "{found:?}");
+        };
+        check(0, 0, &[]);
+        check(64, 64, &[62.0, 63.0]);
+        // Every third, of which the last is 126, and the greatest.
+        check(129, 45, &[123.0, 126.0, 127.0, 128.0]);
+        check(15_000, 72, &[14_992.0, 14_996.0, 14_998.0, 14_999.0]);
+    }
 }

@@ -9,7 +9,7 @@ use crate::core::subject::Subject;
 use crate::core::tables::Tables;
 use layerwise_exits::{Reading, Rule, Trained, Vocab, exit};
 use layerwise_metrics::ClusteredMean;
-use layerwise_transformer::Cost;
+use layerwise_transformer::{Cost, ModelConfig};
 
 /// A rule, the tokens it reads the head over, and its training task.
 pub(super) struct Applied<'a> {
@@ -41,8 +41,9 @@ impl<'a> Applied<'a> {
         }
     }
 
-    /// The columns of the head that are read until a run stops after this many blocks.
-    fn columns(&self, blocks: usize, vocab: usize, options: usize) -> usize {
+    /// The columns of the head that are read until a run of a model stops after this many blocks.
+    fn columns(&self, blocks: usize, config: &ModelConfig, options: usize) -> usize {
+        let vocab = config.vocab;
         if !self.rule.reads_head() {
             // Once, at the end.
             return match self.vocab {
@@ -55,12 +56,14 @@ impl<'a> Applied<'a> {
             is_tested || self.rule.looks_back() || k == blocks
         };
         let read = |k: usize| match self.vocab {
+            // A run that nothing stopped has the full model's answer.
+            Vocab::Candidates { .. } if k == config.layers => vocab,
             Vocab::Candidates { blocks: from, .. } if k < from => 0,
             Vocab::Candidates { blocks: from, .. } if k == from => vocab,
             _ if !is_read(k) => 0,
             Vocab::Full => vocab,
             Vocab::Options => options,
-            Vocab::Candidates { count, .. } => count,
+            Vocab::Candidates { count, .. } => count.min(vocab),
         };
         (1..=blocks).map(read).sum()
     }
@@ -164,7 +167,7 @@ impl<'a> Recording<'a> {
         let mean_blocks = blocks.mean().unwrap_or(f64::NAN);
         let of_blocks = |r: &Instance, k: usize| k as f64 * self.of_block(r.tokens);
         let head = |r: &Instance, k: usize| {
-            let columns = applied.columns(k, config.vocab, r.options.len());
+            let columns = applied.columns(k, config, r.options.len());
             self.of_head() * columns as f64 / config.vocab as f64
         };
         let mean = |value: &dyn Fn(&Instance, usize) -> f64| {
@@ -273,11 +276,15 @@ impl Stopped<'_> {
         })
     }
 
+    /// Whether a run that stops after this many blocks has the full model's answer, as a run of all blocks always has.
     fn agrees(&self, instance: &Instance, blocks: usize) -> f64 {
-        f64::from(instance.is_final(&instance.readings()[blocks - 1], self.applied.vocab))
+        let readings = instance.readings();
+        let is_whole = blocks == readings.len();
+        f64::from(is_whole || instance.is_final(&readings[blocks - 1], self.applied.vocab))
     }
 
-    /// Whether the most probable of the tokens read is the answer's first token.
+    /// Whether the answer's first token is the most probable one: of the candidates if a run stops early, else of the whole
+    /// vocabulary, also where the rule reads options.
     fn is_right(&self, instance: &Instance, blocks: usize) -> Option<f64> {
         let reading = &instance.readings()[blocks - 1];
         let token = match self.applied.vocab {
@@ -309,6 +316,8 @@ fn over(instances: &[Instance], value: impl Fn(usize, &Instance) -> Option<f64>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::early_exit::readings::Position;
+    use ndarray::array;
 
     #[test]
     fn the_head_is_read_as_far_as_the_rule_looks() {
@@ -322,13 +331,56 @@ mod tests {
             (Rule::Gap, four, [1, 1], 14, 0),
             (Rule::Gap, four, [1, 1], 15, 100),
             (Rule::Gap, four, [1, 2], 18, 108), // 15, where they are chosen, 16 and 18
+            (Rule::Gap, four, [1, 1], 20, 216), // 15, 16 to 19, and the whole head at the end
+            (Rule::Gap, "top:400@3", [1, 1], 5, 300),
             (Rule::State, "full", [1, 1], 9, 100),
             (Rule::Fixed, "options", [1, 1], 9, 2),
         ] {
             let mut applied = Applied::new(rule, None, vocab.parse().unwrap());
             (applied.least, applied.every) = (least, every);
-            let found = applied.columns(blocks, 100, 2);
+            let config = ModelConfig::tiny().with(|c| (c.vocab, c.layers) = (100, 20));
+            let found = applied.columns(blocks, &config, 2);
             assert_eq!(found, expected, "{rule} {vocab} {least} {every} {blocks}");
         }
+    }
+
+    /// The full model's answer, token 3, is not among the candidates.
+    #[test]
+    fn a_run_of_all_blocks_has_the_full_models_answer() {
+        let logits = array![0.0_f32, 1.0, 2.0, 3.0];
+        let reading = Reading::of(logits.view(), &[], &[1, 2], 0.5).unwrap();
+        let position = Position {
+            readings: vec![reading; 2],
+            losses: Vec::new(),
+        };
+        let instance = Instance {
+            position,
+            gold: Some(3),
+            answer: None,
+            options: Vec::new(),
+            prompt: Vec::new(),
+            tokens: 1,
+            cluster: 0,
+        };
+        let task = Read {
+            name: "a task".to_owned(),
+            training: Vec::new(),
+            test: vec![instance],
+            too_long: 0,
+        };
+        let applied = Applied::new(Rule::Gap, None, "top:2@1".parse().unwrap());
+        let stopped = Stopped {
+            applied: &applied,
+            threshold: 0.5,
+            task: &task,
+            exits: vec![2],
+        };
+        let after = |blocks: usize| {
+            let instance = &task.test[0];
+            let is_right = stopped.is_right(instance, blocks);
+            (stopped.agrees(instance, blocks), is_right)
+        };
+        assert_eq!(after(1), (0.0, Some(0.0)));
+        assert_eq!(after(2), (1.0, Some(1.0)));
     }
 }

@@ -6,13 +6,13 @@ use crate::core::clock::{Clock, over, trace};
 use crate::core::error::ExperimentError;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use layerwise_exits::Stop;
+use layerwise_exits::{Stop, Vocab};
 use layerwise_metrics::median;
 use layerwise_schedule::{Edit, Schedule};
 use layerwise_transformer::{
     Cost, Exit, ExitingState, Missing, Model, Precision, State, TransformerError,
 };
-use ndarray::{ArrayView1, Axis};
+use ndarray::{Array1, ArrayView1, Axis};
 use std::hint::black_box;
 
 /// The most tokens of the prompt.
@@ -175,21 +175,42 @@ pub(super) fn of_prompts(
     let Some(clock) = subject.clock else {
         return Ok(None);
     };
-    let mut full = Timed::full(subject.model.config().layers);
+    let (model, layers) = (subject.model, subject.model.config().layers);
+    let mut full = Timed::full(layers);
     let (mut ratios, mut all) = (Vec::new(), [0.0, 0.0]);
     let instances = task.test.iter().filter(|it| !it.prompt.is_empty());
     for instance in instances.take(most) {
         let prompt = &instance.prompt;
-        let seconds = |exit: &mut dyn Exit| -> Result<f64, ExperimentError> {
-            let state = ExitingState::new(subject.model, prompt.len(), Missing::Recompute)?;
-            let mut state = state.with_team(clock.team());
-            timed(clock, || state.extend(prompt, exit).map(drop))
+        let rule = stop.clone().among(&instance.options);
+        let answer = |stream: Array1<f32>, blocks: usize| {
+            if rule.has_answer(blocks, layers) {
+                return;
+            }
+            match rule.vocab() {
+                Vocab::Options => {
+                    black_box(model.lens_of_tokens(stream.view(), &instance.options));
+                }
+                _ => {
+                    black_box(model.standard_lens(stream.view().insert_axis(Axis(0))));
+                }
+            }
         };
-        let mut stop = stop.clone().among(&instance.options);
+        let seconds = |exit: &mut dyn Exit, answer: &dyn Fn(Array1<f32>, usize)| {
+            let state = ExitingState::new(model, prompt.len(), Missing::Recompute)?;
+            let mut state = state.with_team(clock.team());
+            timed(clock, || {
+                let (stream, blocks) = state.extend(prompt, exit)?;
+                answer(stream, blocks);
+                Ok(())
+            })
+        };
+        let mut stop = rule.clone();
+        // It reads the head when it stops.
+        let none = |_: Array1<f32>, _: usize| {};
         // Discard the first of each.
-        seconds(&mut full)?;
-        seconds(&mut stop)?;
-        let (whole, exit) = (seconds(&mut full)?, seconds(&mut stop)?);
+        seconds(&mut full, &none)?;
+        seconds(&mut stop, &answer)?;
+        let (whole, exit) = (seconds(&mut full, &none)?, seconds(&mut stop, &answer)?);
         all = [all[0] + whole, all[1] + exit];
         ratios.push(exit / whole);
     }

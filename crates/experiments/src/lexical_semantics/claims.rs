@@ -10,6 +10,7 @@ use crate::core::finding::{
 };
 use crate::core::models::state_depth;
 use crate::core::sample::{Sampled, chosen_by_halves, over_places, statistic};
+use crate::wic::claims::NEEDS_WIC;
 use std::collections::BTreeSet;
 
 /// The claims that are judged from this experiment.
@@ -85,16 +86,24 @@ impl Own<'_> {
 
     /// The state of the best accuracy in per cent, with removal within batches, and the number of test pairs.
     fn best(&self, setting: Setting, pos: Part) -> Result<(Point, f64), NotTested> {
-        let missing = || needs("lexical-semantics");
         let of = (setting, Removal::Batch, pos);
+        let record = |of: (Setting, Removal, Part)| {
+            let mut records = self.evidence.tables.of::<Record>().iter();
+            records.find(|r| {
+                let (model, pairs_of) = (r.model == self.model, r.pairs_of == self.pairs_of);
+                model && pairs_of && (r.setting, r.aniso, r.pos) == of
+            })
+        };
+        let missing = || match record((setting, Removal::Batch, Part::All)) {
+            Some(_) => {
+                NotTested::because("needs nouns and verbs in the development and the test pairs")
+            }
+            None => needs("lexical-semantics"),
+        };
+        let items = record(of).ok_or_else(missing)?.items as f64;
         let curve = percent(self.evidence.tables, self.model, &self.pairs_of, of)?;
-        let mut records = self.evidence.tables.of::<Record>().iter();
-        let own = records.find(|r| {
-            let (model, pairs_of) = (r.model == self.model, r.pairs_of == self.pairs_of);
-            model && pairs_of && (r.setting, r.aniso, r.pos) == of
-        });
-        let items = own.ok_or_else(missing)?.items as f64;
-        Ok((peak(&curve).ok_or_else(missing)?, items))
+        let best = peak(&curve).ok_or_else(|| needs("lexical-semantics"))?;
+        Ok((best, items))
     }
 
     fn compared(
@@ -124,7 +133,7 @@ impl Own<'_> {
     }
 }
 
-/// The findings of `judge` for each model on each set of pairs.
+/// The findings of `judge` for each model on each set of pairs; on the stand-in nothing is judged.
 fn each(evidence: &Evidence<'_>, judge: impl Fn(&Own<'_>) -> Vec<Finding>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for facts in evidence.models {
@@ -138,11 +147,18 @@ fn each(evidence: &Evidence<'_>, judge: impl Fn(&Own<'_>) -> Vec<Finding>) -> Ve
             sets.insert("wic");
         }
         for set in sets {
-            findings.extend(judge(&Own {
+            let own = judge(&Own {
                 evidence,
                 model: &facts.name,
                 layers: facts.layers,
                 pairs_of: set.to_owned(),
+            });
+            findings.extend(own.into_iter().map(|finding| match set {
+                "wic" => finding,
+                _ => Finding {
+                    outcome: Err(NotTested::because(NEEDS_WIC)),
+                    ..finding
+                },
             }));
         }
     }
@@ -623,6 +639,39 @@ mod tests {
             accuracy(|r| if r.pos == Part::Noun { 0.4 } else { 0.6 }),
             [0, 3 * MODELS, 0, 0],
         );
+    }
+
+    #[test]
+    fn pairs_without_nouns_and_verbs_do_not_tell_them_apart() {
+        let untagged = |tables: &mut Tables| {
+            let records = tables.of_mut::<Record>();
+            records.retain(|r| r.pos == Part::All);
+        };
+        let mut tables = judged("F8").tables(&models());
+        untagged(&mut tables);
+        for row in judged("F8").rows(&tables, &models()) {
+            assert!(row.reason.contains("needs nouns and verbs"), "{row:?}");
+        }
+        judged("F8").check(untagged, [0, 0, 0, 3 * MODELS]);
+    }
+
+    #[test]
+    fn the_standin_has_no_senses() {
+        let mut tables = judged("F1").tables(&models());
+        for record in tables.of_mut::<Record>() {
+            record.pairs_of = "standin-senses".to_owned();
+        }
+        for compared in tables.of_mut::<Compared>() {
+            compared.pairs_of = "standin-senses".to_owned();
+        }
+        for units in tables.of_mut::<Units>() {
+            units.curve = units.curve.replace("wic", "standin-senses");
+        }
+        for claim in CLAIMS {
+            for row in judged(claim.id).rows(&tables, &models()) {
+                assert_eq!(row.reason, NEEDS_WIC, "{row:?}");
+            }
+        }
     }
 
     #[test]

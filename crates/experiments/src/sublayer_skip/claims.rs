@@ -126,28 +126,33 @@ fn record<'a>(
         .ok_or_else(|| needs("sublayer-skip"))
 }
 
-/// The results for the last third of the attention; an error if no task ran.
+/// The results for the last third of the attention; an error if no such tasks ran.
 fn late_third<'a>(
     evidence: &Evidence<'a>,
     model: &str,
+    tasks: &str,
     value: impl Fn(&Record) -> Option<f64>,
 ) -> Result<(f64, &'a Record), NotTested> {
     let record = record(evidence, model, (Kind::DropAttn, Family::Latter), THIRD)?;
-    let missing = || NotTested("needs tasks that the model can read and answer".to_owned());
+    let missing = || NotTested(format!("needs {tasks} that the model can read and answer"));
     Ok((value(record).ok_or_else(missing)?, record))
 }
 
 /// The share of identical continuations under the last third of the attention, with Wilson's interval.
 fn identical(evidence: &Evidence<'_>, model: &str) -> Outcome {
-    let (share, record) = late_third(evidence, model, |r| r.identical_share)?;
+    let (share, record) = late_third(evidence, model, "tasks", |r| r.identical_share)?;
     let range = wilson(share, record.continuations as f64);
     Ok(Measured::of(share).within(range))
 }
 
-/// The share of items with the plain model's choice, with Wilson's interval.
+/// The share of items with the plain model's choice, over the tasks with several options, with Wilson's interval.
 fn agreement(evidence: &Evidence<'_>, model: &str) -> Outcome {
-    let (share, record) = late_third(evidence, model, |r| r.agreement)?;
-    let items: u64 = tasks_of(evidence, record).iter().map(|r| r.items).sum();
+    let (share, record) = late_third(evidence, model, "tasks with several options", |r| {
+        r.agreement
+    })?;
+    let tasks = tasks_of(evidence, record).into_iter();
+    let with_options = tasks.filter(|r| r.agreement.is_some());
+    let items: u64 = with_options.map(|r| r.items).sum();
     Ok(Measured::of(share).within(wilson(share, items as f64)))
 }
 
@@ -160,7 +165,7 @@ fn tasks_of<'a>(evidence: &Evidence<'a>, record: &Record) -> Vec<&'a TaskRecord>
 
 fn t3(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
-        let lost = late_third(evidence, model, |r| r.relative_drop);
+        let lost = late_third(evidence, model, "tasks", |r| r.relative_drop);
         let lost = lost.map(|(lost, record)| {
             let tasks = tasks_of(evidence, record);
             let items = tasks.iter().map(|r| r.items).min();
@@ -420,18 +425,21 @@ fn t9(evidence: &Evidence<'_>) -> Vec<Finding> {
 
 fn t10(evidence: &Evidence<'_>) -> Vec<Finding> {
     each_model(evidence, |model| {
-        let apart = loss_apart(
-            evidence,
-            model,
-            THIRD,
+        let (ranked, last) = (
             (Kind::DropAttn, Family::Similarity),
             (Kind::DropAttn, Family::Latter),
         );
-        // The table has the loss of the last ones minus that of the ranked ones.
-        let apart = apart.map(|measured| Measured {
-            value: -measured.value,
-            ..measured
-        });
+        let schedule = |side| Some(&record(evidence, model, side, THIRD).ok()?.schedule);
+        let apart = match schedule(ranked).zip(schedule(last)) {
+            Some((ranked, last)) if ranked == last => {
+                Ok(Measured::counted(0.0).noting("both leave out the same"))
+            }
+            // The table has the loss of the last ones minus that of the ranked ones.
+            _ => loss_apart(evidence, model, THIRD, ranked, last).map(|measured| Measured {
+                value: -measured.value,
+                ..measured
+            }),
+        };
         vec![Finding::of(
             model,
             "loss of the ranked ones above that of the last ones in nats, 33 % of the attention",
@@ -569,6 +577,50 @@ mod tests {
             },
             1,
         );
+    }
+
+    #[test]
+    fn a_ranking_that_names_the_last_ones_is_no_worse() {
+        let same = |tables: &mut Tables| {
+            let records = tables.of_mut::<Record>().iter_mut();
+            let ranked = records.filter(|r| {
+                r.kind == Kind::DropAttn && matches!(r.family, Family::Latter | Family::Similarity)
+            });
+            for r in ranked {
+                r.schedule = format!("the last {}", r.k);
+            }
+            pairs_of(tables, |r| {
+                if r.family == Family::Similarity {
+                    (r.nll_difference, r.nll_difference_se) = (0.0, Some(0.0));
+                }
+            });
+        };
+        Judged::of(CLAIMS, "T10", &[synthetic::add]).check(same, [MODELS, 0, 0, 0]);
+    }
+
+    /// A task with one continuation to write has no choices, and its items are none of the agreement's.
+    #[test]
+    fn only_items_with_options_count_for_the_agreement() {
+        let with_words = |options: u64| {
+            move |tables: &mut Tables| {
+                for r in tables.of_mut::<TaskRecord>() {
+                    r.items = options;
+                }
+                let words: Vec<TaskRecord> = tables.of::<TaskRecord>().to_vec();
+                tables
+                    .of_mut()
+                    .extend(words.into_iter().map(|r| TaskRecord {
+                        task: "lambada_openai".to_owned(),
+                        items: 5000,
+                        agreement: None,
+                        ..r
+                    }));
+            }
+        };
+        let judged = Judged::of(CLAIMS, "T7", &[synthetic::add]);
+        judged.check(with_words(500), [2 * MODELS, 0, 0, 0]);
+        // 0.9 of 10 items may be 0.8 of all.
+        judged.check(with_words(10), [MODELS, 0, MODELS, 0]);
     }
 
     #[test]

@@ -574,7 +574,7 @@ fn answered(
                 accuracy_by_length_se: by_length.standard_error(),
                 change: change.mean().unwrap_or(f64::NAN),
                 change_se: change.standard_error(),
-                agreement: answers.agreement(schedule).mean().unwrap_or(f64::NAN),
+                agreement: answers.agreement(schedule).and_then(|own| own.mean()),
             });
         }
     }
@@ -610,8 +610,8 @@ impl Told {
             })
             .sum();
         let mut agreement = ClusteredMean::new();
-        for task in answers {
-            for cluster in task.agreement(schedule).clusters() {
+        for own in answers.iter().filter_map(|task| task.agreement(schedule)) {
+            for cluster in own.clusters() {
                 agreement.push(cluster.sum, cluster.count);
             }
         }
@@ -634,6 +634,33 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use layerwise_sweep::{Likelihood, Rule};
+    use layerwise_tasks::{Item, Task};
+
+    /// Two schedules that both fail to write a word need not write the same.
+    #[test]
+    fn only_choices_among_options_agree() {
+        let answers = |rule: Rule, schedules: [[f64; 2]; 2]| {
+            let mut task = Task::new("a task", rule);
+            task.items = vec![Item::new("x", ["y", "z"]).answered(0)];
+            let score = |values: [f64; 2]| {
+                let likelihoods = values.map(|log_likelihood| Likelihood {
+                    log_likelihood,
+                    greedy: false,
+                });
+                task.score(0, &likelihoods)
+            };
+            Answers {
+                task: task.name.clone(),
+                rule,
+                scores: vec![schedules.map(score).to_vec()],
+            }
+        };
+        let wrong = answers(Rule::Greedy, [[-9.0, -9.0]; 2]);
+        let chosen = answers(Rule::Choice, [[-1.0, -2.0], [-2.0, -1.0]]);
+        assert_eq!(Told::of(std::slice::from_ref(&wrong), 1).agreement, None);
+        assert_eq!(Told::of(&[wrong, chosen], 1).agreement, Some(0.0));
+    }
 
     #[test]
     fn lengths_beyond_the_context_are_left_out() {

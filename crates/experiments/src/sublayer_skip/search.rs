@@ -110,9 +110,9 @@ pub fn fastest(subject: &Subject<'_>, task: &Task, limit: f64) -> Result<Found, 
     let mut answers = choosing.answers("fastest", subject, &plan, tasks)?;
     let answers = answers.remove(0);
     let is_agreement = answers.accuracy(0).count() < answers.items() as u64;
-    let quality = |schedule: usize| match is_agreement {
-        true => answers.agreement(schedule),
-        false => answers.accuracy(schedule),
+    let quality = |schedule: usize| match answers.agreement(schedule) {
+        Some(agreement) if is_agreement => agreement,
+        _ => answers.accuracy(schedule),
     };
     let plain = quality(0);
     let whole = plain.mean().filter(|mean| *mean > 0.0).ok_or_else(|| {

@@ -73,7 +73,7 @@ fn answered(
                     accuracy: right + change,
                     change,
                     change_se,
-                    agreement: agree,
+                    agreement: Some(agree),
                     ..own.clone()
                 });
             }

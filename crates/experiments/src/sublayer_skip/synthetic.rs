@@ -11,7 +11,9 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
     let model = || facts.name.clone();
     let mut variants = plain_variants(layers);
     for fraction in FRACTIONS {
-        let late: Vec<usize> = (layers - count(fraction, layers)..layers).collect();
+        // Late ones, but not the last.
+        let k = count(fraction, layers);
+        let late: Vec<usize> = (layers - k - 1..layers - 1).collect();
         variants.push(Variant::new(
             Kind::DropAttn,
             Family::Similarity,
@@ -59,7 +61,7 @@ pub(crate) fn add(facts: &Facts, tables: &mut Tables) {
                 accuracy_by_length_se: Some(0.01),
                 change: 0.02,
                 change_se: Some(0.005),
-                agreement: 0.9,
+                agreement: Some(0.9),
             });
         }
         if variant.family == Family::Latter {

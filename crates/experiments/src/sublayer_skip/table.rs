@@ -22,11 +22,13 @@ record! {
         pub nll_increase: f64,
         /// Its standard error, clustered by sequence.
         pub nll_increase_se: Option<f64>,
-        /// KL of the plain model's next-token distributions from the schedule's, nats.
+        /// KL of the plain model's next-token distributions from the schedule's, nats, over the last 16 positions of each
+        /// sequence.
         pub kl_nats: f64,
         /// Its standard error, clustered by sequence.
         pub kl_nats_se: Option<f64>,
-        /// Its second-order approximation: half the variance of the change of the logits under the plain model, nats.
+        /// Its second-order approximation at the same positions: half the variance of the change of the logits under the plain
+        /// model, nats.
         pub kl_second_order_nats: f64,
         /// The name of the text.
         pub corpus: String,
@@ -36,7 +38,7 @@ record! {
         pub benchmark_mean_se: Option<f64>,
         /// The fraction of the plain model's mean accuracy that is lost.
         pub relative_drop: Option<f64>,
-        /// Share of items of all tasks with the plain model's choice.
+        /// Share of items with the plain model's choice, over all tasks with several options; empty if none ran.
         pub agreement: Option<f64>,
         /// Its standard error.
         pub agreement_se: Option<f64>,
@@ -83,11 +85,11 @@ record! {
         pub change: f64,
         /// Its standard error.
         pub change_se: Option<f64>,
-        /// Share of items with the plain model's choice.
-        pub agreement: f64,
+        /// Share of items with the plain model's choice; empty for a task with one continuation to write.
+        pub agreement: Option<f64>,
     }
     table("sublayer-skip-tasks") key(model, schedule, task) fault(|r| {
-        if !is_share(r.agreement) {
+        if !r.agreement.is_none_or(is_share) {
             return Some(("agreement", "a share, from 0 to 1".to_owned()));
         }
         negative_error([("accuracy_se", r.accuracy_se), ("change_se", r.change_se)])

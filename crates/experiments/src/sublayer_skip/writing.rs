@@ -33,7 +33,7 @@ pub(super) fn written(
     let found = subject.runs.kept(
         id,
         &items,
-        continuations_bytes(subject, &schedules, prompts.first().map_or(0, Vec::len)),
+        continuations_bytes(subject, &schedules, longest(prompts)),
         |(schedule, group)| {
             let mut numbers = vec![*schedule as u32];
             numbers.extend(group.iter().flatten());
@@ -58,6 +58,11 @@ pub(super) fn written(
         written[*schedule].extend(continued.iter().cloned());
     }
     Ok(written)
+}
+
+/// The tokens of the longest prompt.
+fn longest(prompts: &[Vec<u32>]) -> usize {
+    prompts.iter().map(Vec::len).max().unwrap_or(0)
 }
 
 /// The memory for the continuations of one item, after prompts of at most this many tokens: keys and values of one at a time,
@@ -102,5 +107,16 @@ impl Difference {
             identical: alike as f64 / count as f64,
             prompts: count,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_reckoned_for_the_longest_prompt() {
+        assert_eq!(longest(&[vec![0; 2], vec![0; 64], vec![0; 9]]), 64);
+        assert_eq!(longest(&[]), 0);
     }
 }

@@ -39,6 +39,9 @@ pub const CLAIMS: &[Claim] = &[
     },
 ];
 
+/// Why nothing about senses is judged on pairs of the stand-in.
+pub(crate) const NEEDS_WIC: &str = "needs WiC: pairs of the stand-in ask whether a word fits its context, and not which sense it has";
+
 /// The accuracy of the probe on each residual stream, for each set of pairs; an error for the published set if there is none.
 fn probes(evidence: &Evidence<'_>, model: &Facts) -> Vec<(String, Result<Sampled, NotTested>)> {
     let records = evidence.tables.of::<Record>().iter();
@@ -49,9 +52,7 @@ fn probes(evidence: &Evidence<'_>, model: &Facts) -> Vec<(String, Result<Sampled
     }
     let accuracy = |set: &str| match set {
         "wic" => evidence.by_state(model, "wic", &curve_name(set)),
-        _ => Err(NotTested::because(
-            "needs WiC: pairs of the stand-in ask whether a word fits its context, and not which sense it has",
-        )),
+        _ => Err(NotTested::because(NEEDS_WIC)),
     };
     sets.into_iter()
         .map(|set| (set.to_owned(), accuracy(set)))
