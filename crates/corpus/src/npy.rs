@@ -9,24 +9,18 @@ use std::path::Path;
 
 use crate::file::{open, read_error};
 use crate::sequences::Collection;
-use crate::{Bos, Corpus, CorpusError, Options, Place};
+use crate::{Corpus, CorpusError, Options, Place};
 
 /// The longest accepted header text, in bytes; NumPy's is under 128.
 const MAX_HEADER: u64 = 1 << 16;
 
 /// Reads the rows of a two-dimensional array of token ids.
 pub(crate) fn read(path: &Path, options: &Options) -> Result<Corpus, CorpusError> {
-    if let Bos::Id(bos) = options.bos {
-        return Err(CorpusError::BosWithTokenIds {
-            path: path.to_owned(),
-            bos,
-        });
-    }
+    let mut collection = Collection::of_ids(path, options)?;
     let file = open(path)?;
     let length = file.size();
     let mut file = BufReader::new(file.into_file()?);
     let array = read_header(path, &mut file, length)?;
-    let mut collection = Collection::new(path, options);
     // Lossless: a row of this many elements lies within the file.
     let taken = array.columns.min(options.context as u64) as usize;
     let mut bytes = vec![0; taken * array.element.size()];

@@ -186,6 +186,17 @@ impl<'a> Collection<'a> {
         }
     }
 
+    /// The same for token ids, which a token that the user asks for cannot precede.
+    pub(crate) fn of_ids(path: &'a Path, options: &'a Options) -> Result<Self, CorpusError> {
+        match options.bos {
+            Bos::Id(bos) => Err(CorpusError::BosWithTokenIds {
+                path: path.to_owned(),
+                bos,
+            }),
+            Bos::None | Bos::Auto(_) => Ok(Self::new(path, options)),
+        }
+    }
+
     /// Refuses to encode a document if there is too little memory.
     pub(crate) fn check_encoding(&self, document: &str) -> Result<(), CorpusError> {
         let bytes = document.len() as u64;

@@ -1,6 +1,6 @@
 //! The rules of each format.
 
-use layerwise_corpus::{Bos, Corpus, CorpusError, Options, Skipped, of_text, read, sha256};
+use layerwise_corpus::{Bos, Corpus, CorpusError, Options, Skipped, of_ids, of_text, read, sha256};
 use proptest::prelude::*;
 
 use crate::fixtures::{Folder, VOCAB, npy, npy_u16};
@@ -32,6 +32,24 @@ fn a_text_in_memory_is_read_as_a_file() {
     assert_eq!(corpus.sequences(), sequences(&["cdef", "ghi"]));
     let error = read("").expect_err("nothing to read").to_string();
     assert!(error.starts_with("text in memory: "), "{error}");
+}
+
+#[test]
+fn token_ids_in_memory_are_read_as_a_file() {
+    let rows = [vec![1, 2, 3, 4, 5], vec![6, 7], vec![8, 9, 10]];
+    let corpus = of_ids(&rows, &options(4)).expect("two sequences");
+    assert_eq!(corpus.sequences(), [vec![1, 2, 3, 4], vec![8, 9, 10]]);
+    assert_eq!(counts(&corpus), (3, 1, 0, 1));
+    let check = |rows: &[Vec<u32>], bos: Bos, said: &str| {
+        let options = Options { bos, ..options(4) };
+        let error = of_ids(rows, &options).expect_err(said).to_string();
+        assert!(error.starts_with("token ids in memory: "), "{error}");
+        assert!(error.contains(said), "{error}");
+    };
+    let beyond = [vec![1, 2, 3], vec![4, VOCAB as u32, 5]];
+    check(&beyond, Bos::None, "row 1");
+    check(&rows, Bos::Id(1), "1");
+    check(&[], Bos::Auto(1), "no");
 }
 
 #[test]
