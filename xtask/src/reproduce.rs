@@ -4,14 +4,14 @@ use crate::arguments::{self, Inputs, Run};
 use crate::experiments;
 use crate::experiments::core::clock::Clock;
 use crate::experiments::core::data::{Data, Shared};
-use crate::experiments::core::error::ExperimentError;
+use crate::experiments::core::error::{ExperimentError, OfShare};
 use crate::experiments::core::experiment::{Experiment, Passes};
 use crate::experiments::core::models::Facts;
-use crate::experiments::core::plain::{self, Observation};
 use crate::experiments::core::subject::{Runs, Subject};
 use crate::experiments::core::sweep::{Sweep, Swept};
 use crate::experiments::core::tables::Tables;
 use crate::experiments::results::{Results, derive};
+use crate::experiments::session::{Session, Step};
 use crate::facts::{self, subject_facts};
 use crate::first::First;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
@@ -28,7 +28,7 @@ use indicatif::HumanDuration;
 use layerwise::chat::Template;
 use layerwise::corpus::Tokenizer;
 use layerwise::journal::{Divided, Shard};
-use layerwise::sweep::{Divergence, Journals, Sums, Target, collect, cost};
+use layerwise::sweep::{Divergence, Journals, Sums, Target, cost};
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -205,14 +205,11 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         all_measured.push(measured);
     }
     ensure!(
-        arguments.until_se.is_none() || all_measured.iter().any(|m| m.sweep.is_some()),
+        arguments.until_se.is_none() || all_measured.iter().any(|m| m.session.sweep.is_some()),
         "--until-se: no experiment that is to run sweeps schedules over the text; name one, such as robustness, or leave the option out"
     );
-    let passes = all_measured
-        .iter()
-        .map(|measured| plan.passes(measured))
-        .collect::<anyhow::Result<Vec<_>>>()?
-        .concat();
+    let passes = all_measured.iter().map(Measured::passes);
+    let passes = passes.collect::<anyhow::Result<Vec<_>>>()?.concat();
     if arguments.dry_run {
         return plan.estimate(&all_measured, &passes);
     }
@@ -228,7 +225,8 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
     let load = manifest::load_average();
     let mut manifest = Manifest::new(threads.get());
     manifest.labelled = labelled.files()?;
-    let facts: Vec<Facts> = all_measured.iter().map(|m| m.subject.facts()).collect();
+    let subjects = all_measured.iter().map(|m| &m.session.subject);
+    let facts: Vec<Facts> = subjects.map(Subject::facts).collect();
     let mut all = Tables::default();
     let mut drawn = Vec::new();
     let mut written = Vec::new();
@@ -243,7 +241,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
             provenance: &provenance,
         };
         let mut tables = plan.run(measured, &mut manifest, |passes| {
-            first.draw(&measured.subject, passes, facts)
+            first.draw(&measured.session.subject, passes, facts)
         })?;
         derive(&chosen, &mut tables, std::slice::from_ref(facts));
         let tables = results::write_tables(&folder, &chosen, &tables, &mut written)?;
@@ -310,11 +308,21 @@ struct Measured<'a> {
     opened: &'a OpenedModel,
     corpus: &'a OpenedCorpus,
     shifted: Option<&'a OpenedCorpus>,
-    subject: Subject<'a>,
+    session: Session<'a>,
     /// What determines the token before texts other than the corpus, if an experiment reads one.
     bos_source: Option<String>,
-    /// The sweep, if an experiment needs one.
-    sweep: Option<Sweep>,
+}
+
+impl Measured<'_> {
+    /// The passes, in order, by their names on the terminal.
+    fn passes(&self) -> anyhow::Result<Vec<Pass>> {
+        let passes = self.session.passes()?.into_iter();
+        let named = passes.map(|pass| Pass {
+            name: format!("{} of {}", pass.experiments.join(", "), self.opened.name),
+            work: pass.work,
+        });
+        Ok(named.collect())
+    }
 }
 
 /// The work to do for each model.
@@ -349,56 +357,47 @@ impl<'a> Plan<'a> {
         let Arguments {
             inputs, run, out, ..
         } = self.arguments;
-        let layers = opened.model.config().layers;
         // The target applies to the sweep only.
         let portion = Portion {
             until_se: None,
             ..self.portion(opened)
         };
-        let edits = self.experiments.iter();
-        let edits = edits.flat_map(|experiment| experiment.edits(layers));
         let text = |corpus: &'a OpenedCorpus| corpus.text(inputs.tokens);
         let reads_texts = self.experiments.iter().any(|own| own.needs().tokenizer);
         let reader = tokenizer.filter(|_| reads_texts);
         let beginning = reader.map(|own| corpus.beginning_of_others(inputs.bos, opened, own));
         let (bos, bos_source) = beginning.transpose()?.unzip();
+        let subject = Subject {
+            model: &opened.model,
+            name: &opened.name,
+            tokenizer,
+            text: text(corpus),
+            other_text: shifted.map(text),
+            bos: bos.flatten(),
+            is_bos_asked: inputs.bos.is_asked(),
+            end_tokens: inputs::end_tokens(opened)?,
+            template,
+            data: self.data,
+            runs: Runs {
+                model: opened.subject(),
+                runner: match run.trial {
+                    Some(_) => portion.of(opened.runner(run)),
+                    None => portion
+                        .of(opened.runner(run))
+                        .journals(Journals::Folder(out.join(&opened.name))),
+                },
+            },
+            clock: self.stopwatch.map(|clock| clock as &dyn Clock),
+            shared: Shared::default(),
+        };
+        let session = Session::new(subject, self.experiments);
         Ok(Measured {
             opened,
             bos_source,
             corpus,
             shifted,
-            sweep: Sweep::new(&opened.model, edits).with_context(|| opened.name.clone())?,
-            subject: Subject {
-                model: &opened.model,
-                name: &opened.name,
-                tokenizer,
-                text: text(corpus),
-                other_text: shifted.map(text),
-                bos: bos.flatten(),
-                is_bos_asked: inputs.bos.is_asked(),
-                end_tokens: inputs::end_tokens(opened)?,
-                template,
-                data: self.data,
-                runs: Runs {
-                    model: opened.subject(),
-                    runner: match run.trial {
-                        Some(_) => portion.of(opened.runner(run)),
-                        None => portion
-                            .of(opened.runner(run))
-                            .journals(Journals::Folder(out.join(&opened.name))),
-                    },
-                },
-                clock: self.stopwatch.map(|clock| clock as &dyn Clock),
-                shared: Shared::default(),
-            },
+            session: session.with_context(|| opened.name.clone())?,
         })
-    }
-
-    fn observations(&self) -> Vec<&'static dyn Observation> {
-        let each = self.experiments.iter();
-        each.flat_map(|experiment| experiment.observations())
-            .copied()
-            .collect()
     }
 
     /// Prints what will run on a model, and refuses whatever does not fit it. Omits what it printed word for word for an earlier
@@ -407,7 +406,7 @@ impl<'a> Plan<'a> {
         let Measured {
             opened,
             corpus,
-            subject,
+            session,
             ..
         } = measured;
         let (name, before) = (&opened.name, told.len());
@@ -419,71 +418,16 @@ impl<'a> Plan<'a> {
                 told.insert(line);
             }
         };
-        if let Some(Sweep { plan, measure, .. }) = &measured.sweep {
+        if let Some(Sweep { plan, measure, .. }) = &session.sweep {
             let (run, portion) = (&self.arguments.run, self.portion(opened));
             announce(opened, &items(corpus, measure), plan, run, &portion);
             tell_skipped(corpus);
         }
-        if !self.observations().is_empty() {
-            say(format!("plain: {}", subject.text));
-        }
-        for experiment in self.experiments {
-            let needs = experiment.needs();
-            if needs.tokenizer && subject.tokenizer.is_none() {
-                let id = experiment.id();
-                say(format!(
-                    "{id} stays empty, because there is no tokenizer.json to read text with"
-                ));
-                continue;
-            }
-            experiment.announce(subject)?.into_iter().for_each(&mut say);
-        }
+        session.announce(&mut say)?;
         if as_before > 0 && before > 0 {
             output::say(format_args!("{name}: otherwise as above"));
         }
         Ok(())
-    }
-
-    /// The passes of a model, in order: those that experiments share, then each experiment that runs the model itself.
-    fn passes(&self, measured: &Measured<'_>) -> anyhow::Result<Vec<Pass>> {
-        let Measured {
-            opened,
-            corpus,
-            subject,
-            sweep,
-            ..
-        } = measured;
-        let of = |names: Vec<&str>, work: f64| Pass {
-            name: format!("{} of {}", names.join(", "), opened.name),
-            work,
-        };
-        let each = self.experiments.iter();
-        let mut passes = Vec::new();
-        let observations = self.observations();
-        if !observations.is_empty() {
-            let observed = each.clone().filter(|it| !it.observations().is_empty());
-            let work = plain::work(&opened.model, corpus.corpus.tokens(), &observations);
-            passes.push(of(observed.map(|it| it.id()).collect(), work));
-        }
-        if let Some(Sweep { plan, .. }) = sweep {
-            let layers = opened.model.config().layers;
-            let swept = each.filter(|it| !it.edits(layers).is_empty());
-            let work = cost::of_plan(&opened.model, plan, corpus.corpus.tokens());
-            passes.push(of(swept.map(|it| it.id()).collect(), work));
-        }
-        for experiment in self.own(subject) {
-            passes.push(of(vec![experiment.id()], experiment.work(subject)?));
-        }
-        Ok(passes)
-    }
-
-    /// The experiments that run the model themselves, if the model fits them.
-    fn own(&self, subject: &Subject<'_>) -> impl Iterator<Item = &'static dyn Experiment> {
-        let has_tokenizer = subject.tokenizer.is_some();
-        self.experiments
-            .iter()
-            .copied()
-            .filter(move |it| it.has_items() && (has_tokenizer || !it.needs().tokenizer))
     }
 
     /// Estimates the time and memory of all passes, from a trial of the plain model on one thread.
@@ -496,7 +440,7 @@ impl<'a> Plan<'a> {
             let Measured {
                 opened,
                 corpus,
-                sweep,
+                session,
                 ..
             } = measured;
             let (model, sequence) = (&opened.model, &corpus.corpus.sequences()[0]);
@@ -509,13 +453,13 @@ impl<'a> Plan<'a> {
                 took = took.min(start.elapsed());
             }
             let rate = cost::of_plain(model, tokens.len()) / took.as_secs_f64();
-            let own = passes.by_ref().take(self.passes(measured)?.len());
+            let own = passes.by_ref().take(measured.passes()?.len());
             for pass in own {
                 seconds += pass.work / rate / threads.get() as f64;
                 count += 1;
             }
             weights += model.config().parameters() * model.precision().bytes() as u64;
-            if let Some(Sweep { plan, measure, .. }) = sweep {
+            if let Some(Sweep { plan, measure, .. }) = &session.sweep {
                 let runner = self.portion(opened).of(opened.runner(&self.arguments.run));
                 runs = runs.max(runner.bytes(model, plan, measure, corpus.corpus.sequences()));
             }
@@ -568,42 +512,25 @@ impl<'a> Plan<'a> {
 
     /// Runs this shard of every measurement that has items; in a trial, only the first items.
     fn run_items(&self, all: &[Measured<'_>]) -> anyhow::Result<()> {
-        let with_items: Vec<&'static dyn Experiment> = self
-            .experiments
-            .iter()
-            .copied()
-            .filter(|experiment| experiment.has_items())
-            .collect();
         for measured in all {
             let Measured {
-                opened,
-                subject,
-                sweep,
-                ..
+                opened, session, ..
             } = measured;
             let trial = self.arguments.run.trial;
-            let finished = |outcome| match trial {
-                Some(trial) => trial.saw(outcome),
-                None => outcome,
-            };
-            if let Some(sweep) = sweep {
-                finished(self.sweep(measured, sweep).map(drop))?;
-            }
-            let observations = self.observations();
-            if !observations.is_empty() {
-                let sequences = subject.text.sequences();
-                let observed = plain::observe(&subject.runs, sequences, &observations);
-                finished(shared(observed)).with_context(|| opened.name.clone())?;
-            }
             // These tables are not drawn, but an experiment may need another's table to know its items.
             let mut tables = Tables::default();
-            for experiment in experiments::with_needed(&with_items) {
-                if !experiment.needs().tokenizer || subject.tokenizer.is_some() {
-                    finished(shared(experiment.measure(
-                        subject,
-                        &Passes::default(),
-                        &mut tables,
-                    )))?;
+            for step in session.steps_of_share() {
+                let outcome = match step {
+                    Step::Sweep(sweep) => self.sweep(measured, sweep).map(drop),
+                    Step::Observe => shared(session.observe()).with_context(|| opened.name.clone()),
+                    Step::Experiment(own) => {
+                        let passes = Passes::default();
+                        shared(own.measure(&session.subject, &passes, &mut tables))
+                    }
+                };
+                match trial {
+                    Some(trial) => trial.saw(outcome)?,
+                    None => outcome?,
                 }
             }
             if let Some(trial) = trial {
@@ -624,50 +551,36 @@ impl<'a> Plan<'a> {
             opened,
             corpus,
             shifted,
-            subject,
-            sweep,
-            ..
+            session,
+            bos_source,
         } = measured;
-        let tell = |notes: Vec<String>| {
-            for note in notes {
-                output::say(format_args!("{}: {note}", opened.name));
-            }
-        };
-        let other_texts = measured.bos_source.as_deref();
+        let subject = &session.subject;
+        let other_texts = bos_source.as_deref();
         let other_texts = other_texts.map(|source| OtherTexts::of(subject, source));
         let mut record = manifest::Run::new(opened, corpus)
             .with_shifted(*shifted)
             .with_other_texts(other_texts.transpose()?);
-        let mut passes = Passes::default();
-        // The plain model runs first: it is quick, and gives the first figures.
-        let observations = self.observations();
-        if !observations.is_empty() {
-            let sequences = subject.text.sequences();
-            TERMINAL.next_pass();
-            passes.observed = plain::observe(&subject.runs, sequences, &observations)
-                .with_context(|| opened.name.clone())?;
-            first(&passes)?;
-        }
-        if let Some(sweep) = sweep {
-            TERMINAL.next_pass();
-            let swept = self.sweep(measured, sweep)?;
-            record = record.with_sweep(&swept);
-            let results = swept.sums.iter().map(Vec::as_slice);
-            passes.swept = Some(Swept {
-                statistics: collect(swept.plan.entries().len(), results),
-                plan: swept.plan,
-                sums: swept.sums,
-            });
-        }
-        let mut tables = Tables::default();
-        for experiment in self.experiments {
-            if experiment.needs().tokenizer && subject.tokenizer.is_none() {
-                continue;
-            }
-            if experiment.has_items() {
+        let (mut passes, mut tables) = (Passes::default(), Tables::default());
+        for step in session.steps() {
+            if step.is_pass() {
                 TERMINAL.next_pass();
             }
-            tell(experiment.measure(subject, &passes, &mut tables)?);
+            match step {
+                Step::Observe => {
+                    passes.observed = session.observe().with_context(|| opened.name.clone())?;
+                    first(&passes)?;
+                }
+                Step::Sweep(sweep) => {
+                    let swept = self.sweep(measured, sweep)?;
+                    record = record.with_sweep(&swept);
+                    passes.swept = Some(Swept::new(swept.plan, swept.sums));
+                }
+                Step::Experiment(own) => {
+                    for note in own.measure(subject, &passes, &mut tables)? {
+                        output::say(format_args!("{}: {note}", opened.name));
+                    }
+                }
+            }
         }
         manifest.runs.push(record);
         Ok(tables)
@@ -686,8 +599,5 @@ fn items<'a>(corpus: &'a OpenedCorpus, measure: &'a Divergence) -> Items<'a, Div
 
 /// A finished share is not an error.
 fn shared<T>(outcome: Result<T, ExperimentError>) -> anyhow::Result<()> {
-    match outcome {
-        Ok(_) | Err(ExperimentError::ShareFinished) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    Ok(outcome.if_whole().map(drop)?)
 }

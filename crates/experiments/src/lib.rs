@@ -3,13 +3,14 @@
 //! An experiment's folder contains its records (`table.rs`), its measurement (`measure.rs`), its drawings (`figure.rs`), its
 //! claims (`claims.rs`), and its description and needs (`mod.rs`). It gets a model, texts and a runner as a
 //! [`Subject`](core::subject::Subject), and returns records. Drawings and claims are pure functions of tables, so a figure can
-//! be redrawn from its CSV files without a model.
+//! be redrawn from its CSV files without a model. A [`session`] runs experiments.
 
 pub mod contents;
 pub mod core;
 pub mod foreword;
 pub mod known_values;
 pub mod results;
+pub mod session;
 
 pub mod ablation_kinds;
 pub mod asr_correction;

@@ -191,7 +191,8 @@ pub mod statistics {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// The experiments make their figures in the same way, from their tables alone.
+/// The experiments make their figures in the same way, from their tables alone; a [`session`](crate::experiments::session) fills
+/// these.
 pub mod figure {}
 
 /// What keeps results bit-identical, and what may change them.

@@ -46,6 +46,14 @@ pub struct Data {
 }
 
 impl Data {
+    /// No data sets.
+    pub fn none() -> &'static Self {
+        static NONE: Data = Data {
+            sets: BTreeMap::new(),
+        };
+        &NONE
+    }
+
     /// Adds a data set, or replaces one of its type.
     pub fn insert<T: Send + Sync + 'static>(&mut self, set: T) {
         self.sets.insert(TypeId::of::<T>(), Box::new(set));

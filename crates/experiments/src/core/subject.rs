@@ -70,6 +70,22 @@ impl fmt::Display for Text<'_> {
 }
 
 impl<'a> Text<'a> {
+    /// A text that was read with these options, whatever their limits. An experiment that encodes the text in another way reads
+    /// the file again.
+    pub fn new(
+        path: &'a (impl AsRef<Path> + ?Sized),
+        corpus: &'a Corpus,
+        options: &'a Options,
+    ) -> Self {
+        Self {
+            path: path.as_ref(),
+            options,
+            corpus,
+            bos: options.bos.id(),
+            most_tokens: options.tokens,
+        }
+    }
+
     /// The name of its file.
     pub fn name(&self) -> String {
         let name = self.path.file_name().unwrap_or_default();
@@ -83,6 +99,28 @@ impl<'a> Text<'a> {
 }
 
 impl<'a> Subject<'a> {
+    /// A model and a text, without anything that only some experiments need. It runs on one thread, and keeps no journal.
+    pub fn new(model: &'a Model, name: &'a str, text: Text<'a>) -> Self {
+        Self {
+            model,
+            name,
+            tokenizer: None,
+            text,
+            other_text: None,
+            bos: text.bos,
+            is_bos_asked: false,
+            end_tokens: Vec::new(),
+            template: None,
+            data: Data::none(),
+            runs: Runs {
+                model: layerwise_sweep::Subject::new(model, name, Vec::new()),
+                runner: Runner::new(),
+            },
+            clock: None,
+            shared: Shared::default(),
+        }
+    }
+
     /// What is known of the model before anything is measured.
     pub fn facts(&self) -> Facts {
         let config = self.model.config();

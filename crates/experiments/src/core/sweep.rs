@@ -2,8 +2,9 @@
 //! prefixes run once.
 
 use super::error::ExperimentError;
+use super::subject::Subject;
 use layerwise_schedule::{DEFAULT_MAX_MEMBERS, EditFamily, ScheduleError};
-use layerwise_sweep::{Counted, Divergence, Plan, Statistics, Sums};
+use layerwise_sweep::{Counted, Divergence, Plan, Statistics, Sums, collect, self_check};
 use layerwise_transformer::Model;
 
 /// A family of edits that an experiment needs in the sweep.
@@ -84,6 +85,21 @@ impl Sweep {
         };
         Ok(Some(Self { plan, measure }))
     }
+
+    /// Runs it on the subject's text, after [`self_check`].
+    ///
+    /// # Errors
+    /// A law does not hold, memory is insufficient, a journal cannot be used, or the user interrupts; in a share,
+    /// [`ExperimentError::ShareFinished`].
+    pub fn run(&self, subject: &Subject<'_>) -> Result<Swept, ExperimentError> {
+        let sequences = subject.text.sequences();
+        if let Some(first) = sequences.first() {
+            self_check(subject.model, first)?;
+        }
+        let measured = subject.runs.measure(&self.plan, &self.measure, sequences)?;
+        let sums = Counted::new(measured.results, measured.memory);
+        Ok(Swept::new(self.plan.clone(), sums))
+    }
 }
 
 /// A finished sweep.
@@ -109,6 +125,15 @@ pub struct Altered<'a> {
 }
 
 impl Swept {
+    /// The sums of each sequence, one for each schedule of a plan.
+    pub fn new(plan: Plan, sums: Counted<Vec<Vec<Sums>>>) -> Self {
+        Self {
+            statistics: collect(plan.entries().len(), sums.iter().map(Vec::as_slice)),
+            plan,
+            sums,
+        }
+    }
+
     /// The number of sequences that the statistics cover.
     pub fn sequences(&self) -> u64 {
         self.sums.len() as u64

@@ -1,10 +1,10 @@
 //! The plain pass compared with whole attention patterns, whole rows of logits and explicit formulas.
 
 use layerwise_architecture::{Attention, Family, Mlp, Norm, PerLayer, Residual, Rotary};
-use layerwise_corpus::{Corpus, Options};
+use layerwise_corpus::{Corpus, Options, of_ids};
 use layerwise_experiments::attention_locality::{self, Measure};
 use layerwise_experiments::cka::{self, Estimator};
-use layerwise_experiments::core::data::{Data, Shared};
+use layerwise_experiments::core::data::Data;
 use layerwise_experiments::core::error::ExperimentError;
 use layerwise_experiments::core::experiment::Passes;
 use layerwise_experiments::core::lens::Lens;
@@ -69,19 +69,8 @@ fn sequences() -> Vec<Vec<u32>> {
 
 /// A text that nothing reads, since the sequences are given.
 pub(crate) fn no_text() -> (Corpus, Options) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("ids.npy");
-    let header = "{'descr': '<u4', 'fortran_order': False, 'shape': (1, 3), }";
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((header.len() as u16).to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend([1_u32, 2, 3].into_iter().flat_map(u32::to_le_bytes));
-    fs::write(&path, bytes).unwrap();
     let options = Options::new(8, 50);
-    (
-        layerwise_corpus::read(&path, None, &options).unwrap(),
-        options,
-    )
+    (of_ids(&[vec![1, 2, 3]], &options).unwrap(), options)
 }
 
 /// A model without a tokenizer, and a text.
@@ -92,25 +81,9 @@ pub(crate) fn subject<'a>(
     runs: Runs<'a>,
 ) -> Subject<'a> {
     Subject {
-        model,
-        name: "m",
-        tokenizer: None,
-        text: Text {
-            path: Path::new("text"),
-            options,
-            corpus,
-            bos: None,
-            most_tokens: None,
-        },
-        other_text: None,
-        bos: None,
-        is_bos_asked: false,
-        end_tokens: Vec::new(),
-        template: None,
         data,
         runs,
-        clock: None,
-        shared: Shared::default(),
+        ..Subject::new(model, "m", Text::new("text", corpus, options))
     }
 }
 
