@@ -209,7 +209,7 @@ pub fn reproduce(arguments: &Arguments) -> anyhow::Result<()> {
         "--until-se: no experiment that is to run sweeps schedules over the text; name one, such as robustness, or leave the option out"
     );
     let passes = all_measured.iter().map(Measured::passes);
-    let passes = passes.collect::<Result<Vec<_>, _>>()?.concat();
+    let passes = passes.collect::<anyhow::Result<Vec<_>>>()?.concat();
     if arguments.dry_run {
         return plan.estimate(&all_measured, &passes);
     }
@@ -315,7 +315,7 @@ struct Measured<'a> {
 
 impl Measured<'_> {
     /// The passes, in order, by their names on the terminal.
-    fn passes(&self) -> Result<Vec<Pass>, ExperimentError> {
+    fn passes(&self) -> anyhow::Result<Vec<Pass>> {
         let passes = self.session.passes()?.into_iter();
         let named = passes.map(|pass| Pass {
             name: format!("{} of {}", pass.experiments.join(", "), self.opened.name),
