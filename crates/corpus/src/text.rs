@@ -6,7 +6,7 @@ use std::io::{BufRead, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use layerwise_files::python_numbers;
+use layerwise_files::with_null_for_nan;
 use serde::Deserializer;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde_json::Value;
@@ -266,25 +266,6 @@ fn parsed(content: &str) -> Result<Value, serde_json::Error> {
         Cow::Owned(content) => serde_json::from_str(&content).map_err(|_| error),
         Cow::Borrowed(_) => Err(error),
     })
-}
-
-/// Replaces numbers that JSON lacks by null, or NaN by 0.0, without changing the length.
-fn with_null_for_nan(json: &str) -> Cow<'_, str> {
-    let (mut changed, mut copied) = (String::new(), 0);
-    for place in python_numbers(json) {
-        changed.push_str(&json[copied..place.start]);
-        changed.push_str(match &json[place.clone()] {
-            // "null" would be longer than NaN; nothing reads the number.
-            "NaN" => "0.0",
-            "Infinity" => "null    ",
-            _ => "null     ",
-        });
-        copied = place.end;
-    }
-    match copied {
-        0 => Cow::Borrowed(json),
-        _ => Cow::Owned(changed + &json[copied..]),
-    }
 }
 
 /// The text of a document.

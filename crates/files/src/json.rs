@@ -1,5 +1,6 @@
 //! What Python writes into JSON although JSON lacks it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The places of `NaN`, `Infinity` and `-Infinity` in a JSON text, in bytes, in order. Those inside of its strings do not count.
@@ -35,4 +36,29 @@ pub fn python_numbers(json: &str) -> impl Iterator<Item = Range<usize>> {
         }
         None
     })
+}
+
+/// A JSON text with null in place of infinities, and 0.0 in place of NaN, which is shorter than null. The length stays.
+///
+/// It is for texts of which nothing reads these numbers.
+///
+/// ```
+/// let json = r#"{"a": NaN, "b": Infinity}"#;
+/// assert_eq!(layerwise_files::with_null_for_nan(json), r#"{"a": 0.0, "b": null    }"#);
+/// ```
+pub fn with_null_for_nan(json: &str) -> Cow<'_, str> {
+    let (mut changed, mut copied) = (String::new(), 0);
+    for place in python_numbers(json) {
+        changed.push_str(&json[copied..place.start]);
+        changed.push_str(match &json[place.clone()] {
+            "NaN" => "0.0",
+            "Infinity" => "null    ",
+            _ => "null     ",
+        });
+        copied = place.end;
+    }
+    match copied {
+        0 => Cow::Borrowed(json),
+        _ => Cow::Owned(changed + &json[copied..]),
+    }
 }
