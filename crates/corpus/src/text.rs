@@ -6,12 +6,12 @@ use std::io::{BufRead, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use layerwise_files::with_null_for_nan;
+use layerwise_files::{Folder, Links, OpenedFile, with_null_for_nan};
 use serde::Deserializer;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::file::{document_text, kind, line_text, open_text, read_all_text, read_error};
+use crate::file::{document_text, kind, line_text, open, open_text, read_all_text, read_error};
 use crate::sequences::Collection;
 use crate::{Corpus, CorpusError, Options, Place, Tokenizer};
 
@@ -24,8 +24,25 @@ pub(crate) const MAX_DOCUMENT: u64 = 256 << 20;
 ///
 /// The file must be regular, in UTF-8 and have at most 256 MiB. An error names the line of the first byte that is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, CorpusError> {
-    let bytes = read_all_text(path, MAX_DOCUMENT)?;
-    document_text(path, &bytes).map(str::to_owned)
+    text_of(open(path)?)
+}
+
+/// As [`read_text`], for a file of a folder that is not trusted: a link out of the folder is refused ([`Folder`]). `path` begins
+/// with the folder's.
+///
+/// # Errors
+///
+/// Those of [`read_text`]; there is no such folder, or a link leads out of it.
+pub fn read_text_in(folder: &Path, path: &Path) -> Result<String, CorpusError> {
+    let name = path.strip_prefix(folder).unwrap_or(path);
+    let folder = Folder::open(folder, Links::Refuse)?;
+    text_of(folder.file(&name.to_string_lossy(), "a text")?)
+}
+
+fn text_of(file: OpenedFile) -> Result<String, CorpusError> {
+    let path = file.path().to_owned();
+    let bytes = read_all_text(file, MAX_DOCUMENT)?;
+    document_text(&path, &bytes).map(str::to_owned)
 }
 
 /// Reads one document in consecutive windows.
@@ -34,7 +51,7 @@ pub(crate) fn read_document(
     tokenizer: &Tokenizer,
     options: &Options,
 ) -> Result<Corpus, CorpusError> {
-    let bytes = read_all_text(path, MAX_DOCUMENT)?;
+    let bytes = read_all_text(open(path)?, MAX_DOCUMENT)?;
     windows(path, document_text(path, &bytes)?, tokenizer, options)
 }
 
