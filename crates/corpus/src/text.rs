@@ -110,8 +110,7 @@ pub(crate) fn read_documents(
         }
         let content = line_text(path, line, &bytes)?;
         if content.trim().is_empty() {
-            documents.collection.document();
-            documents.collection.empty();
+            documents.empty();
             continue;
         }
         let place = Place::Line(line);
@@ -144,13 +143,20 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// Refuses to exceed the memory limit.
+    /// Refuses to exceed the memory limit with so many bytes besides the sequences.
     pub(crate) fn check_memory(
         &self,
-        needed: u64,
+        besides: u64,
         what: impl Fn() -> String,
     ) -> Result<(), CorpusError> {
+        let needed = self.collection.held().saturating_add(besides);
         self.collection.check_memory(needed, what)
+    }
+
+    /// Counts a document without text.
+    pub(crate) fn empty(&mut self) {
+        self.collection.document();
+        self.collection.empty();
     }
 
     pub(crate) fn finish(self) -> Result<Corpus, CorpusError> {
