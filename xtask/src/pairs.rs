@@ -92,7 +92,7 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn pair(&mut self, line: &str) -> anyhow::Result<Pair> {
-        let object: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
+        let object: Map<String, Value> = corpus::json_line(line).map_err(|error| {
             anyhow!("expected a JSON object: {}", corpus::error_in_line(&error))
         })?;
         if let Some(unknown) = object

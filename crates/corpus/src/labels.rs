@@ -1,7 +1,7 @@
 //! A user's labels for the tokens of a corpus.
 
 use crate::file::{document_text, open, read_all_text};
-use crate::text::{MAX_DOCUMENT, error_in_line};
+use crate::text::{MAX_DOCUMENT, error_in_line, json_line};
 use crate::{CorpusError, Place};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -51,7 +51,7 @@ impl Labels {
                 return Err(refuse(last + 1, expected, format!("{sequence} lines")));
             };
             last = number;
-            let own: Vec<Option<String>> = serde_json::from_str(line).map_err(|error| {
+            let own: Vec<Option<String>> = json_line(line).map_err(|error| {
                 let expected = "a JSON array of labels, each a string or null".to_owned();
                 refuse(number, expected, format!("{:.200}", error_in_line(&error)))
             })?;

@@ -1,4 +1,4 @@
-//! What Python writes into JSON although JSON lacks it.
+//! JSON before it is read: what Python writes although JSON lacks it, and how much there is.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -36,6 +36,26 @@ pub fn python_numbers(json: &str) -> impl Iterator<Item = Range<usize>> {
         }
         None
     })
+}
+
+/// The largest number of values that a JSON text can have, objects and arrays included: each but the first follows a comma or an
+/// opening bracket. Those inside of its strings do not count.
+///
+/// ```
+/// assert_eq!(layerwise_files::json_values(r#"{"a,b": [1, 2], "c": {}}"#), 6);
+/// ```
+pub fn json_values(json: &str) -> usize {
+    let (mut values, mut in_text, mut is_escaped) = (1, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_text,
+            b'"' => in_text = !in_text,
+            b',' | b'[' | b'{' if !in_text => values += 1,
+            _ => {}
+        }
+    }
+    values
 }
 
 /// A JSON text with null in place of infinities, and 0.0 in place of NaN, which is shorter than null. The length stays.

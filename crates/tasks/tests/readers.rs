@@ -316,6 +316,10 @@ fn bad_lines_are_named() {
         &format!("line 1: {form}: an array of them; write each on a separate line"),
     );
     lambada(
+        &format!("{{\"text\": \"a b\", \"x\": [0{}]}}", ",0".repeat(1 << 21)),
+        &format!("line 1: {form}: more than 2097152 values"),
+    );
+    lambada(
         "{\"context\": \"a\"}",
         &format!("line 1: {form}: missing field `continuation`"),
     );

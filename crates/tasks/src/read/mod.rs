@@ -63,7 +63,7 @@ fn items(
             expected,
             found: corpus::error_in_line(&error),
         };
-        let value: Value = serde_json::from_str(line).map_err(form)?;
+        let value: Value = corpus::json_line(line).map_err(form)?;
         let item = item(value)
             .and_then(checked)
             .map_err(|fault| fault.at(path, line_number, expected))?;
