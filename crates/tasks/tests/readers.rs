@@ -138,7 +138,7 @@ fn one_object_a_line() {
         ],
         3,
     );
-    let film = "fine film\nQuestion: Is this sentence positive or negative?\nAnswer:";
+    let film = "fine film \nQuestion: Is this sentence positive or negative?\nAnswer:";
     check(
         "sst2",
         "sst2.jsonl",

@@ -63,9 +63,9 @@ pub(crate) fn mmlu(file: &TextFile, subject: &str) -> Result<Vec<Item>, TaskErro
 pub(crate) fn sst2(file: &TextFile, one_token: bool) -> Result<Vec<Item>, TaskError> {
     const EXPECTED: &str = "a sentence and its label, 0 or 1";
     let item = |sentence: &str, label: usize| {
-        let sentence = sentence.trim();
         let prompt = match one_token {
-            true => format!("Q: {sentence}\nA:"),
+            true => format!("Q: {}\nA:", sentence.trim()),
+            // The hub's sentences end with a space, which the harness keeps.
             false => {
                 format!("{sentence}\nQuestion: Is this sentence positive or negative?\nAnswer:")
             }
