@@ -88,7 +88,9 @@ fn a_text_that_spells_its_bos_is_told() {
 fn a_pair_that_spells_its_bos_has_one() {
     let table = |bos: &str| {
         let sandbox = with_model("gpt2");
-        let pair = format!("{{\"clean\":\"{bos}A red cat\",\"corrupted\":\"{bos}A cat red\"}}");
+        let pair = format!(
+            "{{\"clean\":\"{bos}A red cat\",\"corrupted\":\"{bos}A cat red\",\"answer\":1}}"
+        );
         sandbox.write("pairs.jsonl", pair.as_bytes());
         let on = ["--model", "model", "--pairs", "pairs.jsonl"];
         let sweep = ["sweep", "drop(0)", "--out", "out.csv"];
