@@ -1,10 +1,12 @@
 //! Parses a command line, and refuses options that would have no effect.
 
+use crate::{inputs, output};
 use clap::builder::Resettable::Reset;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command, Error};
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 /// Parses the words of a command line.
 ///
@@ -12,14 +14,37 @@ use std::ffi::OsStr;
 /// be ignored. Here such an option is refused, too.
 ///
 /// # Errors
-/// As those of clap, or an option is given without another one that it requires.
+/// As those of clap, or an option is given without another one that it requires, or `--field` without a text that has fields.
 pub(crate) fn parse(command: &Command, words: &[impl AsRef<OsStr>]) -> Result<ArgMatches, Error> {
     let found = command.clone().try_get_matches_from(words)?;
     let without_conflicts = with_options(command.clone(), &|own| own.conflicts_with(Reset));
     match without_conflicts.try_get_matches_from(words) {
-        Ok(_) => Ok(found),
+        Ok(_) => check_field(command, &found).map(|()| found),
         Err(error) => Err(explained(command, words, &found).unwrap_or(error)),
     }
+}
+
+/// Refuses `--field` if no text that is read has fields.
+fn check_field(command: &Command, mut found: &ArgMatches) -> Result<(), Error> {
+    while let Some((_, below)) = found.subcommand() {
+        found = below;
+    }
+    let is_known = found.try_contains_id("field").is_ok();
+    let is_given = is_known && found.value_source("field") == Some(ValueSource::CommandLine);
+    let text = |id| found.try_get_one::<PathBuf>(id).ok().flatten();
+    let Some(corpus) = text("corpus").filter(|_| is_given) else {
+        return Ok(());
+    };
+    let mut texts = ["corpus", "reference", "shift_corpus"].into_iter();
+    if texts.any(|id| text(id).is_some_and(|path| inputs::has_fields(path))) {
+        return Ok(());
+    }
+    let message = format!(
+        "'--field' has no effect on {}: it is for the lines of a .jsonl file and the columns of a .parquet file; leave it out",
+        output::plain(&corpus.to_string_lossy())
+    );
+    let kind = ErrorKind::ArgumentConflict;
+    Err(command.clone().error(kind, message))
 }
 
 /// A command and all commands below it, with every option changed.

@@ -469,8 +469,7 @@ fn corpus_file(inputs: &Inputs) -> anyhow::Result<(PathBuf, String)> {
     let Some(path) = &inputs.corpus else {
         return Ok((embedded::corpus()?, inputs.field.clone()));
     };
-    let named = path.to_str().and_then(HubCorpus::parse);
-    match named.filter(|_| !path.exists()) {
+    match hub_corpus(path) {
         Some(corpus) => {
             let file = fetch::corpus(&corpus, inputs.opening.fetch);
             let file = file.with_context(|| format!("--corpus {}", path.display()))?;
@@ -478,6 +477,18 @@ fn corpus_file(inputs: &Inputs) -> anyhow::Result<(PathBuf, String)> {
         }
         None => Ok((path.clone(), inputs.field.clone())),
     }
+}
+
+/// The data set on the hub that a path names, if there is no such file.
+fn hub_corpus(path: &Path) -> Option<HubCorpus<'_>> {
+    let named = path.to_str().and_then(HubCorpus::parse);
+    named.filter(|_| !path.exists())
+}
+
+/// Whether a text has fields, of which `--field` names one. A data set on the hub is named with its own.
+pub(crate) fn has_fields(corpus: &Path) -> bool {
+    let has_none = matches!(Format::of(corpus), Ok(Format::Document | Format::TokenIds));
+    !has_none && hub_corpus(corpus).is_none()
 }
 
 /// The name of a file, for messages.

@@ -11,6 +11,7 @@ use layerwise::sweep::{
     self, Described, Differences, Divergence, KeptMeasure, Label, Measure, PairStatistics,
     PairSums, Patching, Sums, Table,
 };
+use serde::de::IgnoredAny;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -185,7 +186,7 @@ impl On {
     fn of(journals: &[PathBuf]) -> anyhow::Result<Self> {
         let mut found = None;
         for path in journals {
-            let recorded = Recorded::read(path, |_: &Described, _, _: &serde_json::Value| true);
+            let recorded = Recorded::read(path, |_: &Described, _, _: &IgnoredAny| true);
             let recorded = recorded.map_err(|error| unread(path, error))?;
             let measure = &recorded.description.about.measure;
             let on = match measure {
@@ -211,7 +212,8 @@ fn join<M: KeptMeasure>(
 ) -> anyhow::Result<Joined> {
     let journals = journals.iter().map(|path| {
         let fits = |run: &Described, parts: Option<&[usize]>, sums: &Vec<M::Sums>| {
-            sums.len() == parts.map_or(run.schedules.len(), <[usize]>::len)
+            !run.schedules.is_empty()
+                && sums.len() == parts.map_or(run.schedules.len(), <[usize]>::len)
         };
         Recorded::read(path, fits).map_err(|error| unread(path, error))
     });

@@ -4,7 +4,7 @@ use crate::arguments::Inputs;
 use crate::inputs::{self, OpenedModel};
 use crate::manifest::FileHash;
 use anyhow::{Context, anyhow, bail, ensure};
-use layerwise::corpus::{self, MIN_TOKENS, Tokenizer};
+use layerwise::corpus::{self, Bos, MIN_TOKENS, Tokenizer};
 use layerwise::sweep::{Held, Pair};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -87,12 +87,12 @@ struct Reading<'a> {
     opened: &'a OpenedModel,
     inputs: &'a Inputs,
     /// The tokenizer and the token before each text, opened when the first text is read.
-    tokenizer: Option<(Tokenizer, Option<u32>)>,
+    tokenizer: Option<(Tokenizer, Bos)>,
 }
 
 impl Reading<'_> {
     fn pair(&mut self, line: &str) -> anyhow::Result<Pair> {
-        let object: Map<String, Value> = serde_json::from_str(line).map_err(|error| {
+        let object: Map<String, Value> = corpus::json_line(line).map_err(|error| {
             anyhow!("expected a JSON object: {}", corpus::error_in_line(&error))
         })?;
         if let Some(unknown) = object
@@ -134,8 +134,7 @@ impl Reading<'_> {
         match value {
             Value::String(text) => {
                 let (tokenizer, bos) = self.tokenizer()?;
-                let own = tokenizer.encode(text)?;
-                Ok(bos.iter().copied().chain(own).collect())
+                inputs::prompt_after(*bos, text, tokenizer)
             }
             value => self.ids(value, key),
         }
@@ -172,7 +171,7 @@ impl Reading<'_> {
     }
 
     /// The model's tokenizer, and the token before each text.
-    fn tokenizer(&mut self) -> anyhow::Result<&(Tokenizer, Option<u32>)> {
+    fn tokenizer(&mut self) -> anyhow::Result<&(Tokenizer, Bos)> {
         if self.tokenizer.is_none() {
             let tokenizer = inputs::open_tokenizer(self.opened)?.with_context(|| {
                 format!(
@@ -184,7 +183,7 @@ impl Reading<'_> {
             let text = format!("each prompt of {}", file.to_string_lossy());
             let (bos, _) =
                 inputs::beginning(self.inputs.bos, &text, self.opened, Some(&tokenizer))?;
-            self.tokenizer = Some((tokenizer, bos.id()));
+            self.tokenizer = Some((tokenizer, bos));
         }
         Ok(self.tokenizer.as_ref().expect("it was opened above"))
     }

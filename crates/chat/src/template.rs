@@ -3,7 +3,7 @@
 use crate::json::{Limited, tojson};
 use crate::{ChatError, Message};
 use jiff::civil::DateTime;
-use layerwise_files::{Folder, OpenedFile};
+use layerwise_files::{Folder, OpenedFile, with_null_for_nan};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Serde};
 use minijinja::{Environment, Error, ErrorKind, Value};
@@ -362,7 +362,12 @@ fn settings(file: &OpenedFile) -> Result<Map<String, Json>, ChatError> {
         let found = "a byte order mark before it: save the file as UTF-8 without one";
         return Err(refused(found.to_owned()));
     }
-    match serde_json::from_slice(&bytes) {
+    // Python reads NaN and infinities, too.
+    let parsed = match std::str::from_utf8(&bytes).map(with_null_for_nan) {
+        Ok(json) => serde_json::from_str(&json),
+        Err(_) => serde_json::from_slice(&bytes),
+    };
+    match parsed {
         Ok(Json::Object(object)) => Ok(object),
         Ok(_) => Err(refused("another value".to_owned())),
         Err(error) => Err(refused(error.to_string())),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_chat::{ChatError, MAX_TEMPLATE, Message, Template};
+use layerwise_files::{Folder, Links};
 
 fn rendered(source: &str) -> Result<String, ChatError> {
     let now = jiff::civil::date(2025, 7, 1).at(12, 0, 0, 0);
@@ -117,6 +118,19 @@ fn templates_that_call_what_they_may_not() {
         .unwrap()
         .render(&[], Default::default());
     assert!(matches!(nobody, Err(ChatError::NoMessages)));
+}
+
+/// Python writes and reads them, although JSON lacks them.
+#[test]
+fn settings_with_nan_and_infinity_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        r#"{"model_max_length": Infinity, "a": NaN, "chat_template": "{{ messages[0].content }}"}"#;
+    std::fs::write(folder.path().join("tokenizer_config.json"), settings).unwrap();
+    let folder = Folder::open(folder.path(), Links::Refuse).unwrap();
+    let template = Template::of_folder(&folder).unwrap().unwrap();
+    let text = template.render(&[Message::new("user", "Hello")], Default::default());
+    assert_eq!(text.unwrap(), "Hello");
 }
 
 #[test]

@@ -30,7 +30,12 @@ pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Opens a text file: decompresses gzip, and skips a byte order mark.
 pub(crate) fn open_text(path: &Path) -> Result<Box<dyn BufRead>, CorpusError> {
-    let file = open(path)?;
+    decoded(open(path)?)
+}
+
+/// The text of an opened file, as [`open_text`] gives it.
+fn decoded(file: OpenedFile) -> Result<Box<dyn BufRead>, CorpusError> {
+    let path = file.path().to_owned();
     let length = file.size();
     let mut start = [0; 2];
     if length >= 2 {
@@ -41,26 +46,22 @@ pub(crate) fn open_text(path: &Path) -> Result<Box<dyn BufRead>, CorpusError> {
         GZIP => Box::new(BufReader::new(MultiGzDecoder::new(file))),
         _ => Box::new(file),
     };
-    let buffered = text.fill_buf().map_err(read_error(path))?;
+    let buffered = text.fill_buf().map_err(read_error(&path))?;
     if buffered.starts_with(BYTE_ORDER_MARK) {
         text.consume(BYTE_ORDER_MARK.len());
     }
     Ok(text)
 }
 
-/// The bytes of a text file, of which there may be `limit`.
-pub(crate) fn read_all_text(path: &Path, limit: u64) -> Result<Vec<u8>, CorpusError> {
+/// The bytes of an opened text file, of which there may be `limit`.
+pub(crate) fn read_all_text(file: OpenedFile, limit: u64) -> Result<Vec<u8>, CorpusError> {
+    let path = file.path().to_owned();
     let mut bytes = Vec::new();
     // One byte more shows that a file is too long; the size of a compressed file is known only as it is read.
-    let mut text = open_text(path)?.take(limit + 1);
-    text.read_to_end(&mut bytes).map_err(read_error(path))?;
+    let mut text = decoded(file)?.take(limit + 1);
+    text.read_to_end(&mut bytes).map_err(read_error(&path))?;
     match bytes.len() as u64 {
-        found if found > limit => Err(FileError::TooLarge {
-            path: path.to_owned(),
-            limit,
-            found,
-        }
-        .into()),
+        found if found > limit => Err(FileError::TooLarge { path, limit, found }.into()),
         _ => Ok(bytes),
     }
 }

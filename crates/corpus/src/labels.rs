@@ -1,7 +1,7 @@
 //! A user's labels for the tokens of a corpus.
 
-use crate::file::{document_text, read_all_text};
-use crate::text::{MAX_DOCUMENT, error_in_line};
+use crate::file::{document_text, open, read_all_text};
+use crate::text::{MAX_DOCUMENT, error_in_line, json_line};
 use crate::{CorpusError, Place};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +32,7 @@ impl Labels {
     /// of tokens of its sequence; the numbers of lines and sequences differ; a label has more than 100 bytes; there are more than
     /// 1000 distinct labels, or none at all.
     pub fn read(path: &Path, tokens: &[usize]) -> Result<Self, CorpusError> {
-        let bytes = read_all_text(path, MAX_DOCUMENT)?;
+        let bytes = read_all_text(open(path)?, MAX_DOCUMENT)?;
         let text = document_text(path, &bytes)?;
         let refuse = |line: usize, expected: String, found: String| CorpusError::Labels {
             path: path.to_owned(),
@@ -51,7 +51,7 @@ impl Labels {
                 return Err(refuse(last + 1, expected, format!("{sequence} lines")));
             };
             last = number;
-            let own: Vec<Option<String>> = serde_json::from_str(line).map_err(|error| {
+            let own: Vec<Option<String>> = json_line(line).map_err(|error| {
                 let expected = "a JSON array of labels, each a string or null".to_owned();
                 refuse(number, expected, format!("{:.200}", error_in_line(&error)))
             })?;

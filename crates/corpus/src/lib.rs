@@ -19,7 +19,7 @@
 //! Nothing is guessed.
 //! Only regular files are opened.
 //!
-//! [`read_text`] and [`Tokenizer`] serve readers of other kinds of text, such as labelled examples.
+//! [`read_text`], [`read_text_in`], [`json_line`] and [`Tokenizer`] serve readers of other kinds of text, such as labelled examples.
 //! [`Labels`] hold what a user says about every token; [`Piece`] says whether a token begins a word.
 //! [`sha256`] hashes a file separately, so that reading the first lines of a long file does not read all of it.
 
@@ -44,7 +44,7 @@ pub use layerwise_files::{FileError, OpenedFile};
 pub use parquet::text_columns;
 pub use pieces::Piece;
 pub use sequences::{Bos, Corpus, Options, Skipped};
-pub use text::{error_in_line, read_text};
+pub use text::{error_in_line, json_line, read_text, read_text_in};
 pub use tokenizer::{Beginning, BosSource, Habit, Replaced, Tokenizer};
 
 /// The smallest number of tokens of a usable sequence: one to attend to, one to predict from, one to predict.

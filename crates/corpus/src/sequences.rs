@@ -206,6 +206,11 @@ impl<'a> Collection<'a> {
         self.check_memory(needed, || format!("encoding a document of {bytes} bytes"))
     }
 
+    /// The number of bytes that the sequences take so far.
+    pub(crate) fn held(&self) -> u64 {
+        self.held
+    }
+
     /// Refuses to exceed the memory limit.
     pub(crate) fn check_memory(
         &self,

@@ -6,12 +6,11 @@ use std::io::{BufRead, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use layerwise_files::python_numbers;
+use layerwise_files::{Folder, Links, OpenedFile, json_values, with_null_for_nan};
 use serde::Deserializer;
-use serde::de::{Error, SeqAccess, Visitor};
-use serde_json::Value;
+use serde::de::{DeserializeOwned, DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::file::{document_text, kind, line_text, open_text, read_all_text, read_error};
+use crate::file::{document_text, line_text, open, open_text, read_all_text, read_error};
 use crate::sequences::Collection;
 use crate::{Corpus, CorpusError, Options, Place, Tokenizer};
 
@@ -24,8 +23,25 @@ pub(crate) const MAX_DOCUMENT: u64 = 256 << 20;
 ///
 /// The file must be regular, in UTF-8 and have at most 256 MiB. An error names the line of the first byte that is not UTF-8.
 pub fn read_text(path: &Path) -> Result<String, CorpusError> {
-    let bytes = read_all_text(path, MAX_DOCUMENT)?;
-    document_text(path, &bytes).map(str::to_owned)
+    text_of(open(path)?)
+}
+
+/// As [`read_text`], for a file of a folder that is not trusted: a link out of the folder is refused ([`Folder`]). `path` begins
+/// with the folder's.
+///
+/// # Errors
+///
+/// Those of [`read_text`]; there is no such folder, or a link leads out of it.
+pub fn read_text_in(folder: &Path, path: &Path) -> Result<String, CorpusError> {
+    let name = path.strip_prefix(folder).unwrap_or(path);
+    let folder = Folder::open(folder, Links::Refuse)?;
+    text_of(folder.file(&name.to_string_lossy(), "a text")?)
+}
+
+fn text_of(file: OpenedFile) -> Result<String, CorpusError> {
+    let path = file.path().to_owned();
+    let bytes = read_all_text(file, MAX_DOCUMENT)?;
+    document_text(&path, &bytes).map(str::to_owned)
 }
 
 /// Reads one document in consecutive windows.
@@ -34,7 +50,7 @@ pub(crate) fn read_document(
     tokenizer: &Tokenizer,
     options: &Options,
 ) -> Result<Corpus, CorpusError> {
-    let bytes = read_all_text(path, MAX_DOCUMENT)?;
+    let bytes = read_all_text(open(path)?, MAX_DOCUMENT)?;
     windows(path, document_text(path, &bytes)?, tokenizer, options)
 }
 
@@ -93,13 +109,13 @@ pub(crate) fn read_documents(
         }
         let content = line_text(path, line, &bytes)?;
         if content.trim().is_empty() {
-            documents.collection.document();
-            documents.collection.empty();
+            documents.empty();
             continue;
         }
         let place = Place::Line(line);
-        let value = parsed(content).map_err(|error| documents.refused(place, OBJECT, &error))?;
-        if documents.document(place, value)?.is_break() {
+        let found = parsed(content, &options.field);
+        let found = found.map_err(|error| documents.refused(place, OBJECT, &error))?;
+        if documents.document(place, found)?.is_break() {
             break;
         }
     }
@@ -127,13 +143,20 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// Refuses to exceed the memory limit.
+    /// Refuses to exceed the memory limit with so many bytes besides the sequences.
     pub(crate) fn check_memory(
         &self,
-        needed: u64,
+        besides: u64,
         what: impl Fn() -> String,
     ) -> Result<(), CorpusError> {
+        let needed = self.collection.held().saturating_add(besides);
         self.collection.check_memory(needed, what)
+    }
+
+    /// Counts a document without text.
+    pub(crate) fn empty(&mut self) {
+        self.collection.document();
+        self.collection.empty();
     }
 
     pub(crate) fn finish(self) -> Result<Corpus, CorpusError> {
@@ -157,8 +180,9 @@ impl<'a> Documents<'a> {
         let text = document_text(self.path, bytes)?;
         let text = &with_null_for_nan(text);
         let (mut element, mut stopped) = (0, None);
-        let mut each = |value| {
-            let document = self.document(Place::Element(element), value);
+        let field = Part::Field(&self.options.field);
+        let mut each = |found| {
+            let document = self.document(Place::Element(element), found);
             element += 1;
             let goes_on = matches!(document, Ok(ControlFlow::Continue(())));
             if !goes_on {
@@ -168,7 +192,7 @@ impl<'a> Documents<'a> {
         };
         let mut parser = serde_json::Deserializer::from_str(text);
         let parsed = parser
-            .deserialize_seq(Each(&mut each))
+            .deserialize_seq(Each(field, &mut each))
             .and_then(|()| parser.end());
         match (stopped, parsed) {
             (Some(outcome), _) => outcome,
@@ -180,8 +204,13 @@ impl<'a> Documents<'a> {
         }
     }
 
-    fn document(&mut self, place: Place, value: Value) -> Result<ControlFlow<()>, CorpusError> {
-        let text = document_field(self.path, place, value, &self.options.field)?;
+    fn document(&mut self, place: Place, found: Found) -> Result<ControlFlow<()>, CorpusError> {
+        let text = found.map_err(|found| CorpusError::Field {
+            path: self.path.to_owned(),
+            place,
+            field: self.options.field.clone(),
+            found: found.into_owned(),
+        })?;
         self.text(place, &text)
     }
 
@@ -240,8 +269,109 @@ fn without_place(error: &serde_json::Error) -> String {
     reason[..end].to_owned()
 }
 
-/// Passes the elements of an array on, one by one, until one is declined.
-struct Each<'f>(&'f mut dyn FnMut(Value) -> bool);
+/// A line of JSON. At most [`MOST_VALUES`] values are accepted, since each takes far more memory than text.
+///
+/// # Errors
+///
+/// It is not JSON of this type, or has more values.
+pub fn json_line<T: DeserializeOwned>(line: &str) -> Result<T, serde_json::Error> {
+    if json_values(line) > MOST_VALUES {
+        let most = format!("more than {MOST_VALUES} values");
+        return Err(serde_json::Error::custom(most));
+    }
+    serde_json::from_str(line)
+}
+
+/// The largest accepted number of values in a line.
+const MOST_VALUES: usize = 1 << 21;
+
+/// A text, or what stands in its place.
+type Found = Result<String, Cow<'static, str>>;
+
+/// How much of a JSON value is kept. The rest is read over, since each value in memory takes far more than in a text.
+#[derive(Clone, Copy)]
+enum Part<'f> {
+    Nothing,
+    /// The value, if it is a text.
+    Text,
+    /// The text in this field of an object.
+    Field(&'f str),
+}
+
+impl Part<'_> {
+    /// What stands in place of a text: a value of this kind.
+    fn other(self, kind: &'static str) -> Found {
+        Err(match self {
+            Self::Text => format!("{kind} in it").into(),
+            _ => kind.into(),
+        })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Part<'_> {
+    type Value = Found;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Part<'_> {
+    type Value = Found;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(self.other("null"))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(self.other("a boolean"))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(self.other("a number"))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(self.other("a number"))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(self.other("a number"))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(match self {
+            Self::Text => Ok(text.to_owned()),
+            _ => self.other("a string"),
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element_seed(Part::Nothing)?.is_some() {}
+        Ok(self.other("an array"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = match self {
+            Self::Field(_) => Err("no such field".into()),
+            _ => self.other("an object"),
+        };
+        while let Some(key) = map.next_key::<String>()? {
+            match self {
+                Self::Field(field) if key == field => found = map.next_value_seed(Part::Text)?,
+                _ => drop(map.next_value_seed(Part::Nothing)?),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Passes the parts of an array's elements on, one by one, until one is declined.
+struct Each<'f>(Part<'f>, &'f mut dyn FnMut(Found) -> bool);
 
 impl<'de> Visitor<'de> for Each<'_> {
     type Value = ();
@@ -251,8 +381,9 @@ impl<'de> Visitor<'de> for Each<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(value) = seq.next_element()? {
-            if !(self.0)(value) {
+        let Self(part, each) = self;
+        while let Some(found) = seq.next_element_seed(part)? {
+            if !each(found) {
                 return Err(A::Error::custom("not taken"));
             }
         }
@@ -260,52 +391,15 @@ impl<'de> Visitor<'de> for Each<'_> {
     }
 }
 
-/// A JSON value; NaN and infinities, which Python writes, count as null.
-fn parsed(content: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str(content).or_else(|error| match with_null_for_nan(content) {
-        Cow::Owned(content) => serde_json::from_str(&content).map_err(|_| error),
-        Cow::Borrowed(_) => Err(error),
-    })
-}
-
-/// Replaces numbers that JSON lacks by null, or NaN by 0.0, without changing the length.
-fn with_null_for_nan(json: &str) -> Cow<'_, str> {
-    let (mut changed, mut copied) = (String::new(), 0);
-    for place in python_numbers(json) {
-        changed.push_str(&json[copied..place.start]);
-        changed.push_str(match &json[place.clone()] {
-            // "null" would be longer than NaN; nothing reads the number.
-            "NaN" => "0.0",
-            "Infinity" => "null    ",
-            _ => "null     ",
-        });
-        copied = place.end;
-    }
-    match copied {
-        0 => Cow::Borrowed(json),
-        _ => Cow::Owned(changed + &json[copied..]),
-    }
-}
-
-/// The text of a document.
-fn document_field(
-    path: &Path,
-    place: Place,
-    value: Value,
-    field: &str,
-) -> Result<String, CorpusError> {
-    let found = match value {
-        Value::Object(mut object) => match object.remove(field) {
-            Some(Value::String(text)) => return Ok(text),
-            Some(other) => format!("{} in it", kind(&other)),
-            None => "no such field".to_owned(),
-        },
-        other => kind(&other).to_owned(),
+/// The text in a field of a JSON object, or what stands in its place; NaN and infinities, which Python writes, count as null.
+fn parsed(content: &str, field: &str) -> Result<Found, serde_json::Error> {
+    let parse = |json: &str| {
+        let mut parser = serde_json::Deserializer::from_str(json);
+        let found = Part::Field(field).deserialize(&mut parser)?;
+        parser.end().map(|()| found)
     };
-    Err(CorpusError::Field {
-        path: path.to_owned(),
-        place,
-        field: field.to_owned(),
-        found,
+    parse(content).or_else(|error| match with_null_for_nan(content) {
+        Cow::Owned(content) => parse(&content).map_err(|_| error),
+        Cow::Borrowed(_) => Err(error),
     })
 }

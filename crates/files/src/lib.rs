@@ -33,6 +33,6 @@ mod replacing;
 pub use error::FileError;
 pub use folder::Folder;
 pub use hash::{hexadecimal, sha256};
-pub use json::python_numbers;
+pub use json::{json_values, python_numbers, with_null_for_nan};
 pub use opened::{Links, OpenedFile, open, open_to_append};
 pub use replacing::{replace, temporary};

@@ -133,8 +133,9 @@ impl fmt::Display for Missing {
     }
 }
 
-/// The files of a model's repository that are fetched; it may hold the same weights in other forms too.
-const FILES: [&str; 4] = ["*.safetensors", "*.json", "*.jinja", "*.txt"];
+/// The files of a model's repository that are fetched: `.safetensors`, `.json`, `.jinja` and `.txt`. It may hold the same weights
+/// in other forms too. It is one pattern, because `hf` before version 1.0 takes only the last of several.
+const FILES: &str = "*.[sjt][aisx][font]*";
 
 /// A call of the tool `hf` that fetches a model, or a part of a data set, into the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,11 +152,7 @@ impl Download {
         let first = ["download", &self.repository, "--revision", &self.revision];
         let mut arguments: Vec<String> = first.map(str::to_owned).to_vec();
         match &self.split {
-            None => {
-                for files in FILES {
-                    arguments.extend(["--include", files].map(str::to_owned));
-                }
-            }
+            None => arguments.extend(["--include", FILES].map(str::to_owned)),
             Some(split) => {
                 arguments.extend(["--repo-type", "dataset", "--include"].map(str::to_owned));
                 arguments.push(format!("*{split}*"));

@@ -1,8 +1,10 @@
 //! The description of a run.
 
+use crate::error::Units;
 use crate::key::RunKey;
 use crate::shard::Shard;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The description of a run: the first line of its journal.
 ///
@@ -54,6 +56,16 @@ impl<D> RunDescription<D> {
             shard,
             ..self
         }
+    }
+
+    /// The units of the share that are not finished.
+    pub(crate) fn missing<T>(&self, finished: &BTreeMap<usize, T>) -> Units {
+        let Some(share) = &self.share else {
+            return Units::missing(self.units, finished.keys());
+        };
+        let own = share.iter().copied();
+        let missing = own.filter(|unit| self.holds(*unit) && !finished.contains_key(unit));
+        missing.collect::<Vec<_>>().into()
     }
 
     /// Whether the share contains a unit.

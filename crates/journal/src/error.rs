@@ -1,6 +1,7 @@
 use crate::shard::Shard;
 use layerwise_files::FileError;
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// What can go wrong with a journal. The messages say what is wrong; what to do about it depends on the program.
@@ -161,37 +162,65 @@ pub enum JournalError {
 }
 
 /// Units of a run by their indices, ascending. The text, such as `unit 3` or `units 0, 4-9`, is at most about a line long.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Units(Vec<usize>);
+///
+/// They are kept as stretches, because a journal may claim any number of units.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Units(Vec<Range<usize>>);
 
 impl Units {
+    /// The units of a run of `all` units that are not among the finished ones, whose indices ascend.
+    pub fn missing<'a>(all: usize, finished: impl IntoIterator<Item = &'a usize>) -> Self {
+        let (mut stretches, mut next) = (Vec::new(), 0);
+        for &unit in finished.into_iter().take_while(|unit| **unit < all) {
+            if next < unit {
+                stretches.push(next..unit);
+            }
+            next = unit + 1;
+        }
+        if next < all {
+            stretches.push(next..all);
+        }
+        Self(stretches)
+    }
+
+    /// The number of units.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Range::len).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The indices.
-    pub fn indices(&self) -> &[usize] {
-        &self.0
+    pub fn indices(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().cloned().flatten()
     }
 }
 
 impl From<Vec<usize>> for Units {
     fn from(mut units: Vec<usize>) -> Self {
         units.sort_unstable();
-        Self(units)
+        units.dedup();
+        let stretches = units.chunk_by(|a, b| a + 1 == *b);
+        let stretch = |own: &[usize]| own[0]..own[0] + own.len();
+        Self(stretches.map(stretch).collect())
     }
 }
 
 impl fmt::Display for Units {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 12;
-        let stretches: Vec<&[usize]> = self.0.chunk_by(|a, b| a + 1 == *b).collect();
-        f.write_str(if self.0.len() == 1 { "unit" } else { "units" })?;
-        for (at, stretch) in stretches.iter().take(SHOWN).enumerate() {
+        f.write_str(if self.len() == 1 { "unit" } else { "units" })?;
+        for (at, stretch) in self.0.iter().take(SHOWN).enumerate() {
             f.write_str(if at == 0 { " " } else { ", " })?;
-            match stretch {
-                [one] => write!(f, "{one}")?,
-                [first, .., last] => write!(f, "{first}-{last}")?,
-                [] => {}
+            write!(f, "{}", stretch.start)?;
+            if stretch.len() > 1 {
+                write!(f, "-{}", stretch.end - 1)?;
             }
         }
-        let rest = stretches.iter().skip(SHOWN).map(|stretch| stretch.len());
+        let rest = self.0.iter().skip(SHOWN).map(Range::len);
         match rest.sum::<usize>() {
             0 => Ok(()),
             rest => write!(f, " and {rest} more"),
@@ -233,5 +262,24 @@ mod tests {
             &even,
             "units 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22 and 8 more",
         );
+    }
+
+    #[test]
+    fn what_is_missing_takes_the_room_of_what_is_finished() {
+        let check = |all: usize, finished: &[usize], expected: &str| {
+            let missing = Units::missing(all, finished);
+            assert_eq!(missing.to_string(), expected);
+            let own = finished.iter().filter(|unit| **unit < all).count();
+            assert_eq!(missing.len(), all - own);
+        };
+        check(5, &[], "units 0-4");
+        check(5, &[0, 2, 4], "units 1, 3");
+        check(5, &[1, 2, 3], "units 0, 4");
+        check(5, &[0, 1, 2, 3, 9], "unit 4");
+        check(usize::MAX, &[7], "units 0-6, 8-18446744073709551614");
+        assert!(Units::missing(2, &[0, 1]).is_empty());
+        assert!(Units::missing(0, &[]).is_empty());
+        let units: Vec<usize> = Units::missing(6, &[0, 4]).indices().collect();
+        assert_eq!(units, [1, 2, 3, 5]);
     }
 }

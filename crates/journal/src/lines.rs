@@ -7,11 +7,14 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 /// The format of the lines. Journals from before the format was recorded have format 1.
 pub(crate) const FORMAT: u32 = 3;
+
+/// The largest number of bytes of a line: a thousand for each of a million schedules.
+const LONGEST: u64 = 1 << 30;
 
 /// A line: JSON after its checksum.
 pub(crate) fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
@@ -90,7 +93,8 @@ impl<'a> Lines<'a> {
     /// Reads the next line; returns false if there is no further complete one.
     fn advance(&mut self) -> Result<bool, JournalError> {
         self.line.clear();
-        let read = self.reader.read_until(b'\n', &mut self.line);
+        let mut reader = self.reader.by_ref().take(LONGEST);
+        let read = reader.read_until(b'\n', &mut self.line);
         let read = read.map_err(|source| JournalError::Io {
             path: self.path.to_owned(),
             source,
@@ -100,6 +104,10 @@ impl<'a> Lines<'a> {
                 self.at += 1;
                 self.whole += read as u64;
                 Ok(true)
+            }
+            _ if read as u64 == LONGEST => {
+                self.at += 1;
+                Err(self.damaged())
             }
             last => {
                 self.torn = last.is_some();

@@ -277,6 +277,7 @@ fn check_same<D: PartialEq>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Units;
     use crate::key::{RunKey, checksum};
     use layerwise_files::Links;
     use proptest::prelude::{any as arbitrary, proptest};
@@ -501,7 +502,7 @@ mod tests {
         assert!(seen.is_held);
         assert_eq!(seen.finished, [share[2]]);
         let others: Vec<usize> = share.iter().copied().filter(|at| *at != share[2]).collect();
-        assert_eq!(seen.missing, others);
+        assert_eq!(seen.missing, Units::from(others));
         journal.record(share[0], vec![1.0]).unwrap();
         drop(journal);
         let seen = Seen::look(&path).unwrap().unwrap();

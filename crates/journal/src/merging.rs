@@ -96,10 +96,8 @@ where
             }
         }
     }
-    let missing = (0..description.units).filter(|unit| !finished.contains_key(unit));
-    let missing: Vec<usize> = missing.collect();
-    if !missing.is_empty() {
-        return Err(unfinished(description.name, &journals, missing));
+    if !description.missing(&finished).is_empty() {
+        return Err(unfinished(&description, &journals, &finished));
     }
     let part = |j: Recorded<D, T>| (j.path, j.description.shard, j.finished.len());
     Ok(Merged {
@@ -109,11 +107,11 @@ where
     })
 }
 
-/// Says which shards should have finished the missing units.
+/// Says which shards should have finished the missing units of a run.
 fn unfinished<D, T>(
-    name: String,
+    run: &RunDescription<D>,
     journals: &[Recorded<D, T>],
-    missing: Vec<usize>,
+    finished: &BTreeMap<usize, T>,
 ) -> JournalError {
     let division = journals[0].description.shard;
     let is_one = |j: &Recorded<D, T>| j.description.shard.count() == division.count();
@@ -123,22 +121,19 @@ fn unfinished<D, T>(
         false => Vec::new(),
     };
     let begun = journals.iter().find_map(|journal| {
-        let own = missing
-            .iter()
-            .filter(|unit| journal.description.holds(**unit));
-        let own: Vec<usize> = own.copied().collect();
+        let own = journal.description.missing(finished);
         (!own.is_empty()).then_some((journal, own))
     });
     match begun {
         Some((journal, units)) if shards.is_empty() => JournalError::MergeUnfinished {
             path: journal.path.clone(),
             shard: journal.description.shard,
-            units: units.into(),
+            units,
         },
         _ => JournalError::MergeMissing {
-            name,
+            name: run.name.clone(),
             missing: shards,
-            units: missing.into(),
+            units: run.missing(finished),
         },
     }
 }

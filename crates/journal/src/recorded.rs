@@ -1,7 +1,7 @@
 //! Reads journals without writing to them.
 
 use crate::description::RunDescription;
-use crate::error::JournalError;
+use crate::error::{JournalError, Units};
 use crate::lines::{Found, Lines, Part};
 use layerwise_files::Links;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -66,8 +66,8 @@ pub struct Seen<D> {
     pub description: RunDescription<D>,
     /// The finished units by their indices in the run, ascending.
     pub finished: Vec<usize>,
-    /// The unfinished units of its share, ascending.
-    pub missing: Vec<usize>,
+    /// The unfinished units of its share.
+    pub missing: Units,
     /// Whether a process holds its lock.
     pub is_held: bool,
 }
@@ -96,10 +96,9 @@ impl<D: DeserializeOwned> Seen<D> {
             return Ok(None);
         };
         let Found { finished, .. } = lines.units(&description, |_, _: &IgnoredAny| true)?;
-        let share = (0..description.units).filter(|unit| description.holds(*unit));
         Ok(Some(Self {
             path: path.to_owned(),
-            missing: share.filter(|unit| !finished.contains_key(unit)).collect(),
+            missing: description.missing(&finished),
             finished: finished.into_keys().collect(),
             description,
             is_held,

@@ -1,7 +1,7 @@
 //! Merging shards, and refusing those that do not belong together.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use layerwise_journal::{JournalError, RunDescription, RunKey, Shard, merge};
+use layerwise_journal::{JournalError, RunDescription, RunKey, Shard, Units, merge};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -99,7 +99,7 @@ fn what_does_not_belong_together_is_refused() {
     let JournalError::MergeUnfinished { units, .. } = error else {
         panic!("{error:?}")
     };
-    assert_eq!(units.indices(), own);
+    assert_eq!(units, Units::from(own));
 
     let error = check(
         |j| j[1].description.key = RunKey::of([b"other".as_slice()]),

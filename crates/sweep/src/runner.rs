@@ -473,8 +473,12 @@ impl<'a> Runner<'a> {
             let of_run = |about: &Described, parts: Option<&[usize]>, sums: &_| {
                 *about == description.about && fits(parts, sums)
             };
+            // A journal of the run's key may still claim more units than the run has.
+            let is_same = |found: &RunDescription<_>| {
+                (&found.key, found.units) == (&description.key, description.units)
+            };
             match Recorded::read(&other, of_run) {
-                Ok(found) if found.description.key == run.key => kept.take_up(found),
+                Ok(found) if is_same(&found.description) => kept.take_up(found),
                 Ok(_) => {}
                 // A journal that is being written, or was only begun, is not taken into account.
                 Err(JournalError::Locked { .. } | JournalError::Empty { .. })

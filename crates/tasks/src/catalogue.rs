@@ -1,7 +1,7 @@
 //! The known data sets, and how each is found in a folder.
 
 use crate::error::TaskError;
-use crate::read;
+use crate::read::{self, TextFile};
 use crate::task::{Item, Task};
 use layerwise_sweep::Rule;
 use std::fs;
@@ -129,7 +129,7 @@ pub const DATA_SETS: [DataSet; 9] = [
     },
     DataSet {
         name: "boolq",
-        files: &["boolq.jsonl", "boolq_val.jsonl"],
+        files: &["boolq.jsonl", "boolq_val.jsonl", "dev.jsonl"],
         shots: 0,
         kind: Kind::BoolQ,
     },
@@ -161,6 +161,10 @@ impl DataSet {
             .flat_map(|folder| self.files.iter().map(|name| folder.join(name)));
         let is_it = |path: &PathBuf| match self.kind {
             Kind::Mmlu | Kind::Sst2 if path.extension().is_none() => path.is_dir(),
+            // The authors of both give their file this name.
+            Kind::WinoGrande | Kind::BoolQ if path.ends_with("dev.jsonl") => {
+                path.is_file() && has_passages(folder, path) == (self.kind == Kind::BoolQ)
+            }
             _ => path.is_file(),
         };
         paths.into_iter().find(is_it)
@@ -176,8 +180,8 @@ impl DataSet {
             .unwrap_or_else(|| folder.join(self.files[0]));
         let one_token = wanted.form == Form::OneToken;
         match self.kind {
-            Kind::Mmlu if path.is_dir() => return self.mmlu(&path, wanted),
-            Kind::Sst2 if path.is_dir() => return self.sst2(&path, wanted),
+            Kind::Mmlu if path.is_dir() => return self.mmlu((folder, &path), wanted),
+            Kind::Sst2 if path.is_dir() => return self.sst2((folder, &path), wanted),
             _ => {}
         }
         let rule = match self.kind {
@@ -185,15 +189,20 @@ impl DataSet {
             _ => Rule::Choice,
         };
         let mut task = Task::new(self.name, rule);
+        let file = TextFile::of_folder(folder, path)?;
+        let labels = match self.kind {
+            Kind::Piqa => labels_of(folder, &file.path)?,
+            _ => None,
+        };
         let mut items = match self.kind {
-            Kind::Lambada => read::lambada(&path)?,
-            Kind::Arc => read::arc(&path, one_token)?,
-            Kind::HellaSwag => read::hellaswag(&path)?,
-            Kind::Piqa => read::piqa(&path)?,
-            Kind::WinoGrande => read::winogrande(&path)?,
-            Kind::BoolQ => read::boolq(&path)?,
-            Kind::Mmlu => read::mmlu_lines(&path)?,
-            Kind::Sst2 => read::sst2(&path, one_token)?,
+            Kind::Lambada => read::lambada(&file)?,
+            Kind::Arc => read::arc(&file, one_token)?,
+            Kind::HellaSwag => read::hellaswag(&file)?,
+            Kind::Piqa => read::piqa(&file, labels.as_ref())?,
+            Kind::WinoGrande => read::winogrande(&file)?,
+            Kind::BoolQ => read::boolq(&file)?,
+            Kind::Mmlu => read::mmlu_lines(&file)?,
+            Kind::Sst2 => read::sst2(&file, one_token)?,
         };
         if self.kind == Kind::Mmlu {
             task.header = read::MMLU_HEADER;
@@ -209,52 +218,79 @@ impl DataSet {
         }
         items.truncate(wanted.items);
         task.items = items;
-        task.files = vec![path];
+        task.files = [Some(file), labels]
+            .into_iter()
+            .flatten()
+            .map(|file| file.path)
+            .collect();
         Ok(task)
     }
 
-    /// Reads the folder of MMLU: `test` with a file for each subject, and `dev` with the shots.
-    fn mmlu(&self, folder: &Path, wanted: Wanted) -> Result<Task, TaskError> {
+    /// Reads the folder of MMLU, in the folder of `all` data sets: `test` with a file for each subject, and `dev` with the shots.
+    fn mmlu(&self, (all, folder): (&Path, &Path), wanted: Wanted) -> Result<Task, TaskError> {
         let mut task = Task::new(self.name, Rule::Choice);
         task.header = read::MMLU_HEADER;
         let mut by_subject = Vec::new();
         for path in csv_files(&folder.join("test"))? {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             let subject = name.trim_end_matches("_test").to_owned();
-            by_subject.push(read::mmlu(&path, &subject)?);
-            task.files.push(path);
+            let file = TextFile::of_folder(all, path)?;
+            by_subject.push(read::mmlu(&file, &subject)?);
+            task.files.push(file.path);
             let dev = folder.join("dev").join(format!("{subject}_dev.csv"));
             if wanted.shots > 0 {
+                let dev = TextFile::of_folder(all, dev)?;
                 let mut shots = read::mmlu(&dev, &subject)?;
                 shots.truncate(self.shots.min(wanted.shots));
                 task.shots.insert(subject, shots);
-                task.files.push(dev);
+                task.files.push(dev.path);
             }
         }
         task.items = evenly(by_subject, wanted.items);
         Ok(task)
     }
 
-    /// Reads the folder of SST-2: `train.tsv` with shots and training items, `dev.tsv` with the items.
-    fn sst2(&self, folder: &Path, wanted: Wanted) -> Result<Task, TaskError> {
+    /// Reads the folder of SST-2, in the folder of `all` data sets: `train.tsv` with shots and training items, `dev.tsv` with the
+    /// items.
+    fn sst2(&self, (all, folder): (&Path, &Path), wanted: Wanted) -> Result<Task, TaskError> {
         let mut task = Task::new(self.name, Rule::Choice);
         let one_token = wanted.form == Form::OneToken;
-        let dev = folder.join("dev.tsv");
+        let dev = TextFile::of_folder(all, folder.join("dev.tsv"))?;
         task.items = read::sst2(&dev, one_token)?;
         task.items.truncate(wanted.items);
-        task.files.push(dev);
+        task.files.push(dev.path);
         if one_token {
-            let train = folder.join("train.tsv");
+            let train = TextFile::of_folder(all, folder.join("train.tsv"))?;
             let mut training = read::sst2(&train, true)?;
             let shots = self.shots.min(wanted.shots).min(training.len());
             task.shots
                 .insert(String::new(), training.drain(..shots).collect());
             training.truncate(wanted.training);
             task.training = training;
-            task.files.push(train);
+            task.files.push(train.path);
         }
         Ok(task)
     }
+}
+
+/// Whether the first line of a file is one of BoolQ's.
+fn has_passages(folder: &Path, path: &Path) -> bool {
+    let file = TextFile::of_folder(folder, path.to_owned());
+    file.is_ok_and(|file| {
+        file.lines()
+            .next()
+            .is_some_and(|line| line.contains("\"passage\""))
+    })
+}
+
+/// The file of labels next to another, such as `valid-labels.lst` next to `valid.jsonl`, if it is there.
+fn labels_of(folder: &Path, path: &Path) -> Result<Option<TextFile>, TaskError> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let labels = path.with_file_name(format!("{stem}-labels.lst"));
+    let found = labels
+        .is_file()
+        .then(|| TextFile::of_folder(folder, labels));
+    found.transpose()
 }
 
 /// The `.csv` files of a folder, sorted by name.

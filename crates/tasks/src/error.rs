@@ -45,6 +45,18 @@ pub enum TaskError {
         /// The error of the system.
         source: io::Error,
     },
+    /// A file of labels does not have as many as the file that it belongs to has lines.
+    #[error("{}: expected {expected} labels, one for each line of {}, found {found}", path.display(), of.display())]
+    Labels {
+        /// The file of labels.
+        path: PathBuf,
+        /// The file that it belongs to.
+        of: PathBuf,
+        /// The number of lines there.
+        expected: usize,
+        /// The number of labels.
+        found: usize,
+    },
     /// A file has no items.
     #[error("{}: expected {expected} on each line, found no line", path.display())]
     Empty {

@@ -147,6 +147,14 @@ impl Task {
         )
     }
 
+    /// The number of bytes of the longest text of an item: what precedes an option, and the option.
+    pub fn longest_text(&self, item: &Item) -> usize {
+        let options = item.options.iter();
+        let longest = options.map(|option| option.given.len() + option.scored.len());
+        let before = self.preamble(&item.subject).len() + item.prompt.len();
+        before.saturating_add(longest.max().unwrap_or(0))
+    }
+
     /// Judges an item's options by their likelihoods, given in order.
     ///
     /// # Panics
@@ -214,6 +222,14 @@ mod tests {
             greedy: log_likelihood > -1.0,
         };
         values.iter().map(likelihood).collect()
+    }
+
+    #[test]
+    fn the_longest_text_has_the_longest_option() {
+        let mut task = Task::new("a task", Rule::Choice);
+        task.items = vec![Item::new("x y", ["a", "much longer", "b"])];
+        let all = task.context(0, 1) + &task.items[0].options[1].scored;
+        assert_eq!(task.longest_text(&task.items[0]), all.len());
     }
 
     #[test]

@@ -138,7 +138,7 @@ fn one_object_a_line() {
         ],
         3,
     );
-    let film = "fine film\nQuestion: Is this sentence positive or negative?\nAnswer:";
+    let film = "fine film \nQuestion: Is this sentence positive or negative?\nAnswer:";
     check(
         "sst2",
         "sst2.jsonl",
@@ -146,6 +146,65 @@ fn one_object_a_line() {
         &[(film, " negative"), (film, " positive")],
         1,
     );
+}
+
+/// The authors of PIQA publish labels in a file of their own; those of WinoGrande and of BoolQ both have a `dev.jsonl`.
+#[test]
+fn files_as_their_authors_publish_them() {
+    let goals = "{\"goal\": \"dresser\", \"sol1\": \"x\", \"sol2\": \"y z\"}\n".repeat(2);
+    let piqa = |labels| {
+        let files = [("valid.jsonl", &*goals), ("valid-labels.lst", labels)];
+        read("piqa", &files, Wanted::new(9))
+    };
+    let task = piqa("1\n0\n").unwrap();
+    let answers: Vec<Option<usize>> = task.items.iter().map(|item| item.answer).collect();
+    assert_eq!((answers, task.files.len()), (vec![Some(1), Some(0)], 2));
+    let error = piqa("1\n").unwrap_err();
+    assert!(matches!(
+        error,
+        TaskError::Labels {
+            expected: 2,
+            found: 1,
+            ..
+        }
+    ));
+    let error = read("piqa", &[("valid.jsonl", &goals)], Wanted::new(9)).unwrap_err();
+    assert!(
+        error.to_string().contains("missing field `label`"),
+        "{error}"
+    );
+
+    let dev = |line: &str| {
+        let folder = folder(&[("dev.jsonl", line)]);
+        let found = DATA_SETS
+            .iter()
+            .filter(|set| set.find(folder.path()).is_some());
+        let named = |set: &DataSet| (set.name, set.read(folder.path(), Wanted::new(9)).is_ok());
+        found.map(named).collect::<Vec<_>>()
+    };
+    let boolq = r#"{"question": "is it", "title": "It", "answer": true, "passage": "A passage."}"#;
+    assert_eq!(dev(boolq), [("boolq", true)]);
+    let winogrande = r#"{"sentence": "So _ won.", "option1": "a", "option2": "b", "answer": "1"}"#;
+    assert_eq!(dev(winogrande), [("winogrande", true)]);
+}
+
+/// Files of a folder may come from strangers: what a link leads to elsewhere is not read.
+#[cfg(unix)]
+#[test]
+fn links_out_of_the_folder_are_refused() {
+    let line = r#"{"text": "Some say so"}"#;
+    let folder = folder(&[("elsewhere.jsonl", line), ("data/own.jsonl", line)]);
+    let data = folder.path().join("data");
+    let link = data.join("lambada_openai.jsonl");
+    let lambada = DataSet::named("lambada_openai").unwrap();
+    for (target, is_read) in [("own.jsonl", true), ("../elsewhere.jsonl", false)] {
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        let found = lambada.read(&data, Wanted::new(9));
+        assert_eq!(found.is_ok(), is_read, "{target}");
+        let refused = found.err().map(|error| error.to_string());
+        assert!(refused.is_none_or(|error| error.contains("found a link to ../elsewhere.jsonl")));
+        fs::remove_file(&link).unwrap();
+    }
 }
 
 #[test]
@@ -257,6 +316,10 @@ fn bad_lines_are_named() {
         &format!("line 1: {form}: an array of them; write each on a separate line"),
     );
     lambada(
+        &format!("{{\"text\": \"a b\", \"x\": [0{}]}}", ",0".repeat(1 << 21)),
+        &format!("line 1: {form}: more than 2097152 values"),
+    );
+    lambada(
         "{\"context\": \"a\"}",
         &format!("line 1: {form}: missing field `continuation`"),
     );
@@ -356,6 +419,11 @@ fn bad_lines_are_named() {
     let missing = DATA_SETS[4]
         .read(Path::new("nowhere"), Wanted::new(1))
         .unwrap_err();
+    assert!(
+        missing.to_string().contains("nowhere: not found"),
+        "{missing}"
+    );
+    let missing = read("piqa", &[], Wanted::new(1)).unwrap_err();
     assert!(
         missing.to_string().contains("piqa.jsonl: not found"),
         "{missing}"

@@ -108,7 +108,7 @@ impl<'a> Prompter<'a> {
     }
 
     fn line(&self, line: &str) -> anyhow::Result<Vec<u32>> {
-        let line: Value = serde_json::from_str(line)
+        let line: Value = corpus::json_line(line)
             .map_err(|error| anyhow!("{}", corpus::error_in_line(&error)))?;
         let found =
             ["prompt", "messages", "ids"].map(|key| line.get(key).filter(|it| !it.is_null()));

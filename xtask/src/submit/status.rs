@@ -60,9 +60,9 @@ fn told(
         }
     }
     for own in measurements {
-        let rest = match own.missing.indices() {
-            [] => String::new(),
-            _ => format!("; missing: {}", own.missing),
+        let rest = match own.missing.is_empty() {
+            true => String::new(),
+            false => format!("; missing: {}", own.missing),
         };
         lines.push(format!(
             "{}, {}: {} of {} units are finished{rest}",

@@ -83,6 +83,23 @@ fn a_text_that_spells_its_bos_is_told() {
     }
 }
 
+/// As a prompt of other commands, a side of a pair that spells its BOS has one such token.
+#[test]
+fn a_pair_that_spells_its_bos_has_one() {
+    let table = |bos: &str| {
+        let sandbox = with_model("gpt2");
+        let pair = format!(
+            "{{\"clean\":\"{bos}A red cat\",\"corrupted\":\"{bos}A cat red\",\"answer\":1}}"
+        );
+        sandbox.write("pairs.jsonl", pair.as_bytes());
+        let on = ["--model", "model", "--pairs", "pairs.jsonl"];
+        let sweep = ["sweep", "drop(0)", "--out", "out.csv"];
+        sandbox.xtask(&[&sweep[..], &on].concat()).succeeded();
+        sandbox.read("out.csv")
+    };
+    assert!(table("<|endoftext|>") == table(""));
+}
+
 /// A tokenizer in another form is named, with the line that converts it.
 #[test]
 fn other_forms_of_tokenizers_are_named_with_their_conversion() {

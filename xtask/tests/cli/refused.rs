@@ -600,6 +600,15 @@ fn several_models_of_which_one_does_not_fit() {
 }
 
 #[test]
+fn a_field_of_a_text_that_has_none() {
+    for corpus in ["ids.npy", "text.txt", "org/set:default:train:text"] {
+        let told = format!("'--field' has no effect on {corpus}");
+        let field = ["drop(0)", "--corpus", corpus, "--field", "other"];
+        check_sweep(&field, &[&told]);
+    }
+}
+
+#[test]
 fn a_cause_is_told_once() {
     let sandbox = sandbox();
     let model = tiny("gpt2");

@@ -314,6 +314,12 @@ pub(crate) fn valid() -> Vec<Case> {
             |sandbox| with_nan(sandbox, "attention_dropout"),
             &["model: 3 schedules"],
         ),
+        Case::accepted(
+            (64, "NaN for a key without effect, on a text"),
+            |sandbox| with_nan(sandbox, "attention_dropout"),
+            &["model: 3 schedules"],
+        )
+        .on("text.txt", &[]),
         unread(
             71,
             "a key that nothing reads",

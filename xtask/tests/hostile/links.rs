@@ -1,4 +1,4 @@
-//! 89: links and pipes in the place of the files of a run.
+//! 89: links and pipes in the place of the files of a run, or of a folder of data.
 
 use crate::folder::make_fifo;
 use crate::runs::{JOURNAL, SWEEP};
@@ -81,6 +81,26 @@ pub(crate) fn links() -> Vec<Case> {
         )
         .exactly(&activations(&fresh)),
         fifo("a FIFO for activations", ACTIVATIONS, "found a FIFO").exactly(&activations(&[])),
+        linked("a link out of a folder of tasks", "tasks/piqa.jsonl", true).exactly(&[
+            "sweep", "drop(l)", "--model", "model", "--tasks", "tasks", "--out", "out.csv",
+        ]),
+        linked(
+            "a link out of a folder of labelled pairs",
+            "wic/train.data.txt",
+            true,
+        )
+        .exactly(&[
+            "reproduce",
+            "wic",
+            "--wic",
+            "wic",
+            "--model",
+            "model",
+            "--corpus",
+            "text.txt",
+            "--out",
+            "out",
+        ]),
     ]
 }
 

@@ -14,6 +14,7 @@ mod config;
 mod faults;
 mod folder;
 mod generation;
+mod journals;
 mod links;
 mod numbers;
 mod parquet;

@@ -7,7 +7,11 @@ use std::io::Write;
 
 /// A number in Thrift's compact protocol.
 fn number(value: i64) -> Vec<u8> {
-    let mut rest = (value << 1 ^ value >> 63) as u64;
+    varint((value << 1 ^ value >> 63) as u64)
+}
+
+/// A number without a sign.
+fn varint(mut rest: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     while rest >= 0x80 {
         bytes.push(rest as u8 | 0x80);
@@ -36,8 +40,12 @@ fn structure(fields: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn list(step: u8, kind: u8, elements: &[Vec<u8>]) -> Vec<u8> {
-    let head = [(elements.len() as u8) << 4 | kind];
-    field(step, 9, &[&head, elements.concat().as_slice()].concat())
+    let count = elements.len();
+    let head = match count {
+        0..15 => vec![(count as u8) << 4 | kind],
+        _ => [vec![0xf0 | kind], varint(count as u64)].concat(),
+    };
+    field(step, 9, &[head, elements.concat()].concat())
 }
 
 /// One page of texts in a required column `text`.
@@ -45,10 +53,14 @@ struct Page {
     codec: i64,
     encoding: i64,
     values: i64,
+    /// The rows, as the footer states them; `None` for the page's.
+    rows: Option<i64>,
     uncompressed: i64,
     compressed: i64,
     /// Bytes of the chunk, as the footer states them; `None` for the true number.
     chunk: Option<i64>,
+    /// The pages before it.
+    before: Vec<u8>,
     bytes: Vec<u8>,
 }
 
@@ -58,9 +70,11 @@ impl Page {
             codec: 0,
             encoding: 0,
             values: 1,
+            rows: None,
             uncompressed: bytes.len() as i64,
             compressed: bytes.len() as i64,
             chunk: None,
+            before: Vec::new(),
             bytes: bytes.to_vec(),
         }
     }
@@ -78,14 +92,15 @@ impl Page {
             integer(1, self.compressed),
             field(2, 12, &data),
         ]);
-        let page = [header, self.bytes.clone()].concat();
+        let page = [self.before.clone(), header, self.bytes.clone()].concat();
+        let rows = self.rows.unwrap_or(self.values);
         let root = structure(&[text(4, "schema"), integer(1, 1)]);
         let column = structure(&[integer(1, 6), integer(2, 0), text(1, "text")]);
         let chunk = structure(&[
             integer(1, 6),
             list(2, 8, &[[&[4], b"text".as_slice()].concat()]),
             integer(1, self.codec),
-            integer(1, self.values),
+            integer(1, rows),
             integer(1, 0),
             integer(1, self.chunk.unwrap_or(page.len() as i64)),
             integer(2, 4),
@@ -94,11 +109,23 @@ impl Page {
         let footer = structure(&[
             integer(1, 1),
             list(1, 12, &[root, column]),
-            integer(1, self.values),
+            integer(1, rows),
             list(1, 12, &[structure(&[chunks])]),
         ]);
         file(&page, &footer)
     }
+}
+
+/// A page of one text for the pages that follow.
+fn dictionary(bytes: &[u8]) -> Vec<u8> {
+    let length = bytes.len() as i64;
+    let header = structure(&[
+        integer(1, 2),
+        integer(1, length),
+        integer(1, length),
+        field(4, 12, &structure(&[integer(1, 1), integer(1, 0)])),
+    ]);
+    [header, bytes.to_vec()].concat()
 }
 
 fn file(pages: &[u8], footer: &[u8]) -> Vec<u8> {
@@ -123,8 +150,10 @@ fn bomb() -> Vec<u8> {
 
 pub(crate) fn parquet() -> Vec<Case> {
     let words = [&10_u32.to_le_bytes(), b"some words".as_slice()].concat();
+    let long = [words.clone(), vec![0; 20 << 20]].concat();
     let bomb = bomb();
     let in_page = "row group 0, page at byte 4";
+    let columns = list(1, 12, &vec![structure(&[]); (1 << 16) + 2]);
     vec![
         of_page(
             "a page of Parquet that would have 2 GiB",
@@ -186,10 +215,32 @@ pub(crate) fn parquet() -> Vec<Case> {
             "a page of Parquet of more values than are read",
             Page {
                 values: i64::MAX,
+                rows: Some(1 << 25),
                 ..Page::plain(&words)
             },
             &[in_page, "expected at most 16777216 values in a page"],
         ),
+        of_page(
+            "more rows of Parquet than are read",
+            Page {
+                rows: Some(1 << 40),
+                ..Page::plain(&words)
+            },
+            &[
+                "footer: expected at most 268435456 rows in a file",
+                "1099511627776",
+            ],
+        ),
+        // Each would fit alone.
+        of_page(
+            "a page of Parquet that does not fit into memory beside its dictionary",
+            Page {
+                before: dictionary(&long),
+                ..Page::plain(&long)
+            },
+            &["row group 0, page at byte", "bytes of memory, but only"],
+        )
+        .on("rows.parquet", &["--max-memory", "70M"]),
         of_page(
             "a dictionary of Parquet that is missing",
             Page {
@@ -218,6 +269,15 @@ pub(crate) fn parquet() -> Vec<Case> {
         Case::refused(
             (84, "a footer of Parquet that is nested without end"),
             |s| s.write("rows.parquet", &file(&[], &[0x1c; 5000])),
+            &["rows.parquet: footer", "Thrift's compact protocol"],
+        )
+        .on("rows.parquet", &[]),
+        Case::refused(
+            (84, "a footer of Parquet with more columns than are read"),
+            move |s| {
+                let footer = structure(&[integer(1, 1), columns.clone()]);
+                s.write("rows.parquet", &file(&[], &footer));
+            },
             &["rows.parquet: footer", "Thrift's compact protocol"],
         )
         .on("rows.parquet", &[]),

@@ -1,8 +1,8 @@
 //! `README.md`, generated from the cases.
 
 use crate::{
-    Case, Expected, architecture, config, folder, generation, links, numbers, parquet, results,
-    runs, safetensors, tasks, text, values,
+    Case, Expected, architecture, config, folder, generation, journals, links, numbers, parquet,
+    results, runs, safetensors, tasks, text, values,
 };
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -53,6 +53,10 @@ fn tests() -> Vec<(&'static str, Vec<Case>)> {
         (
             "links.rs: files_of_runs_that_are_links_or_pipes",
             links::links(),
+        ),
+        (
+            "journals.rs: journals_that_claim_what_cannot_be",
+            journals::claims(),
         ),
         (
             "runs.rs: shards_that_cannot_be_put_together",

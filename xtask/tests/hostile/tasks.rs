@@ -64,6 +64,27 @@ pub(crate) fn tasks() -> Vec<Case> {
             &["task.jsonl: line 1: gold: expected an index below 2, found -1"],
         ),
         Case::refused(
+            (90, "an option that does not fit into memory as tokens"),
+            |s| {
+                let long = "c".repeat(4 << 20);
+                let line = format!(r#"{{"prompt": "a", "options": ["b", "{long}"]}}"#);
+                s.write("task.jsonl", line.as_bytes());
+            },
+            &["model: work: needs", "of memory, but only"],
+        )
+        .exactly(&[
+            "sweep",
+            "drop(l)",
+            "--model",
+            "model",
+            "--tasks",
+            "task.jsonl",
+            "--out",
+            "out.csv",
+            "--max-memory",
+            "64M",
+        ]),
+        Case::refused(
             (90, "a folder without any data set of tasks"),
             |s| std::fs::create_dir(s.path("empty")).unwrap(),
             &["expected data sets of tasks", "none in empty"],

@@ -163,6 +163,19 @@ pub(crate) fn corpora() -> Vec<Case> {
             ],
         )
         .on("some.jsonl", &[]),
+        Case::accepted(
+            (
+                84,
+                "a field that is not read, with an array of 2^25 numbers",
+            ),
+            |s| {
+                let numbers = ",0".repeat(1 << 25);
+                let line = format!("{{\"text\": \"A few words.\", \"x\": [0{numbers}]}}\n");
+                s.write("wide.jsonl", line.as_bytes());
+            },
+            &["model: 3 schedules"],
+        )
+        .on("wide.jsonl", &[]),
         corpus(
             (85, "token id beyond the vocabulary"),
             "bad.npy",

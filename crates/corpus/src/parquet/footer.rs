@@ -41,12 +41,15 @@ pub(super) struct Footer {
 
 /// The physical type of strings.
 const BYTE_ARRAY: i64 = 6;
+/// The largest accepted number of top-level columns.
+const MOST_COLUMNS: usize = 1 << 16;
 /// Repetition types of fields: required in each row, or optional.
 const REQUIRED: i64 = 0;
 const OPTIONAL: i64 = 1;
 
 impl Footer {
-    /// Reads a footer, with the chunks of the named top-level column. `None` if it breaks the format.
+    /// Reads a footer, with the chunks of the named top-level column. `None` if it breaks the format, or has more
+    /// than [`MOST_COLUMNS`].
     pub(super) fn read(bytes: &[u8], column: &str) -> Option<Self> {
         let mut footer = Self::default();
         let mut schema = Schema::default();
@@ -112,6 +115,9 @@ impl Schema {
             return Some(());
         }
         self.below = children;
+        if self.fields.len() == MOST_COLUMNS {
+            return None;
+        }
         self.fields.push(Field {
             name: std::str::from_utf8(name).ok()?.to_owned(),
             is_text: physical == Some(BYTE_ARRAY)

@@ -25,6 +25,8 @@ const MAGIC: &[u8; 4] = b"PAR1";
 const MAX_FOOTER: u64 = 64 << 20;
 /// The largest accepted page, in bytes, compressed or not.
 const MAX_PAGE: u64 = 256 << 20;
+/// The largest accepted number of rows. A few bytes may stand for millions of rows without a text.
+const MOST_ROWS: u64 = 1 << 28;
 /// The largest accepted page header, in bytes.
 const MAX_HEADER: u64 = 1 << 20;
 
@@ -56,6 +58,12 @@ pub(crate) fn read_documents(
         };
         faulty(path, "columns", (expected, found))
     })?;
+    let groups = column.chunks.iter().map(|chunk| chunk.values);
+    let all = groups.fold(0, u64::saturating_add);
+    if all > MOST_ROWS {
+        let expected = format!("at most {MOST_ROWS} rows in a file");
+        return Err(faulty(path, "footer", (expected, all.to_string())));
+    }
     let mut rows = Rows {
         path,
         file: &file,
@@ -150,7 +158,7 @@ impl Rows<'_> {
         while left > 0 && at < end {
             let item = format!("row group {group}, page at byte {at}");
             let fault = |fault: Fault| faulty(self.path, item.clone(), fault);
-            let (header, page) = self.page(&item, at, end, chunk.codec)?;
+            let (header, page) = self.page(&item, (at, end), chunk.codec, &dictionary)?;
             at = page.next;
             let page = page.bytes;
             if header.is_dictionary() {
@@ -183,6 +191,10 @@ impl Rows<'_> {
                     );
                     faulty(self.path, place.to_string(), ("UTF-8".to_owned(), found))
                 })?;
+                if text.is_empty() {
+                    self.documents.empty();
+                    continue;
+                }
                 if self.documents.text(place, text)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
@@ -202,13 +214,13 @@ impl Rows<'_> {
         }
     }
 
-    /// The decompressed page at a position; the chunk ends at `end`.
+    /// The decompressed page at a position, beside the dictionary; the chunk ends at `end`.
     fn page(
         &self,
         item: &str,
-        at: u64,
-        end: u64,
+        (at, end): (u64, u64),
         codec: i64,
+        dictionary: &Dictionary,
     ) -> Result<(Header, Page), CorpusError> {
         let fault = |fault: Fault| faulty(self.path, item, fault);
         // A header has some ten bytes, or some hundred if it holds minimum and maximum.
@@ -235,7 +247,11 @@ impl Rows<'_> {
             let found = format!("{} and {}", header.compressed, header.uncompressed);
             return Err(fault((expected, found)));
         }
-        let needed = header.compressed + 2 * header.uncompressed;
+        let places = match header.is_dictionary() {
+            true => Dictionary::most_places(header.values().map_err(fault)?, header.uncompressed),
+            false => 0,
+        };
+        let needed = header.compressed + 2 * header.uncompressed + places + dictionary.held();
         self.documents.check_memory(needed, || item.to_owned())?;
         let mut bytes = vec![0; header.compressed as usize];
         self.file.read_at(start, &mut bytes)?;
@@ -259,6 +275,17 @@ struct Dictionary {
 }
 
 impl Dictionary {
+    /// The bytes that it takes.
+    fn held(&self) -> u64 {
+        (self.bytes.capacity() + self.places.capacity() * size_of::<[u32; 2]>()) as u64
+    }
+
+    /// The most bytes that the places of the texts of a page take: each text has its length in four bytes, and the list may be
+    /// half empty.
+    fn most_places(texts: usize, page: u64) -> u64 {
+        2 * (texts as u64).min(page / 4) * size_of::<[u32; 2]>() as u64
+    }
+
     fn get(&self, index: u32) -> Result<&[u8], Fault> {
         let place = self.places.get(index as usize);
         let [start, end] = *place.ok_or_else(|| {

@@ -90,6 +90,8 @@ impl Header {
             read.map_err(|error| fault(&error.to_string())).map(|_| all)
         };
         let values = match codec {
+            // Rows without a text leave nothing to compress, and many writers store nothing then.
+            _ if size == 0 && bytes.is_empty() => Vec::new(),
             _ if self.is_plain => bytes.to_vec(),
             0 => bytes.to_vec(),
             1 => {
@@ -360,6 +362,24 @@ impl<'p> Hybrid<'p> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_page_of_rows_without_a_text_has_nothing_to_decompress() {
+        let header = Header {
+            kind: DATA_V2,
+            uncompressed: 2,
+            compressed: 2,
+            values: 1,
+            levels: 2,
+            ..Header::default()
+        };
+        let page = [2, 0];
+        for codec in [0, 1, 2, 6] {
+            assert_eq!(header.decompress(codec, &page), Ok(page.to_vec()));
+        }
+        let mut texts = header.texts(&page, true).unwrap();
+        assert_eq!(texts.next(), Ok(Found::Nothing));
+    }
 
     #[test]
     fn runs_and_groups_are_read() {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use layerwise_files::{Folder, OpenedFile};
+use layerwise_files::{Folder, OpenedFile, with_null_for_nan};
 use serde_json::{Map, Value, json};
 
 use super::Tokenizer;
@@ -105,7 +105,12 @@ fn read_object(file: &OpenedFile) -> Result<Map<String, Value>, CorpusError> {
         path: file.path(),
         vocab: 0,
     };
-    check.parse(&file.read_all(MAX_FILE)?)
+    let bytes = file.read_all(MAX_FILE)?;
+    // Python reads NaN and infinities, too.
+    match std::str::from_utf8(&bytes).map(with_null_for_nan) {
+        Ok(json) => check.parse(json.as_bytes()),
+        Err(_) => check.parse(&bytes),
+    }
 }
 
 fn other_form(folder: &Folder, name: &str) -> CorpusError {

@@ -117,6 +117,18 @@ fn bad_files_are_refused() {
         "a.jsonl: line 1: expected an object with a string in field `text`, found a number in it",
     );
     check(
+        "field that is not a string, among others of the name",
+        "a.jsonl",
+        b"{\"text\": \"cde\", \"x\": [1, {\"text\": \"fgh\"}], \"text\": [\"cde\"]}",
+        "a.jsonl: line 1: expected an object with a string in field `text`, found an array in it",
+    );
+    check(
+        "nested without end in a field that is not read",
+        "a.jsonl",
+        format!("{{\"text\": \"cde\", \"x\": {}", "[".repeat(100_000)).as_bytes(),
+        "a.jsonl: line 1: expected a JSON object: recursion limit exceeded at column 148",
+    );
+    check(
         "nested without end",
         "a.jsonl",
         "[".repeat(100_000).as_bytes(),

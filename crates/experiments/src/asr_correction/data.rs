@@ -59,7 +59,8 @@ pub(crate) static SOURCE: Source = Source {
             return Err(ExperimentError::unexpected(expected, "none"))
                 .at(|| folder.display().to_string());
         }
-        data.insert(Sets::from_files(&files, most.unwrap_or(usize::MAX))?);
+        let most = most.unwrap_or(usize::MAX);
+        data.insert(Sets::from_files(folder, &files, most)?);
         let training: Vec<PathBuf> = files.iter().filter_map(|file| training(file)).collect();
         Ok([files, training].concat())
     },
@@ -95,19 +96,23 @@ pub struct Set {
 }
 
 impl Sets {
-    /// The first `most` lists of files in HyPoradise's JSON, each a set with its file's name. If `train_NAME.json` lies next to
-    /// `test_NAME.json`, its first `most` lists choose the settings.
+    /// The first `most` lists of a folder's files in HyPoradise's JSON, each a set with its file's name. If `train_NAME.json` lies
+    /// next to `test_NAME.json`, its first `most` lists choose the settings.
     ///
     /// # Errors
-    /// A file breaks its format, or lists have no reference; the error names the file.
-    pub fn from_files(files: &[PathBuf], most: usize) -> Result<Self, ExperimentError> {
+    /// A file breaks its format, is a link out of the folder, or its lists have no reference; the error names the file.
+    pub fn from_files(
+        folder: &Path,
+        files: &[PathBuf],
+        most: usize,
+    ) -> Result<Self, ExperimentError> {
         let mut sets = Vec::new();
         for file in files {
             let name = file.file_stem().unwrap_or_default().to_string_lossy();
             let training = training(file);
             sets.push(Set {
-                lists: read(file, most)?,
-                training: training.map(|file| read(&file, most)).transpose()?,
+                lists: read(folder, file, most)?,
+                training: training.map(|file| read(folder, &file, most)).transpose()?,
                 name: name.into_owned(),
             });
         }
@@ -148,10 +153,10 @@ impl Sets {
     }
 }
 
-/// The first lists of a file.
-fn read(file: &Path, most: usize) -> Result<NBestLists, ExperimentError> {
+/// The first lists of a folder's file.
+fn read(folder: &Path, file: &Path, most: usize) -> Result<NBestLists, ExperimentError> {
     let place = || file.display().to_string();
-    let text = corpus::read_text(file)?;
+    let text = corpus::read_text_in(folder, file)?;
     let lists = read_hyporadise(text.as_bytes(), &Limits::default()).at(place)?;
     first(lists, most).at(place)
 }
@@ -242,7 +247,7 @@ mod tests {
         };
         let files = [file("test_atis.json", "a"), file("test_td3.json", "b")];
         file("train_atis.json", "c");
-        let Sets(sets) = Sets::from_files(&files, 2).unwrap();
+        let Sets(sets) = Sets::from_files(folder.path(), &files, 2).unwrap();
         let told: Vec<(&str, usize, Option<usize>)> = sets
             .iter()
             .map(|set| {
@@ -258,7 +263,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("lists.json");
         std::fs::write(&file, "[{\"input\": [\"a\"]}]").unwrap();
-        let error = Sets::from_files(&[file], 5).unwrap_err().to_string();
+        let error = Sets::from_files(folder.path(), &[file], 5)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.ends_with("lists.json: expected lists with references, found none"),
             "{error}"

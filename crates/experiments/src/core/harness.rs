@@ -44,7 +44,7 @@ pub fn questions(
         .collect();
     let texts = items
         .iter()
-        .map(|(task, item)| task.context(*item, 0).len());
+        .map(|(task, item)| task.longest_text(&task.items[*item]));
     let bytes = WorkBytes {
         reading: Tokenizer::encoding_bytes(texts.max().unwrap_or(0)),
         // Count each item as it is encoded: a bound from its text would be several times too high.

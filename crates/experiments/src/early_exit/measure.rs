@@ -75,10 +75,7 @@ impl Encoded {
         if !task.shots.is_empty() {
             items.sort_by(|a, b| a.1.subject.cmp(&b.1.subject));
         }
-        let longest = items.iter().map(|(_, item)| {
-            let preamble = task.preamble(&item.subject);
-            preamble.len() + item.prompt.len()
-        });
+        let longest = items.iter().map(|(_, item)| task.longest_text(item));
         let bytes = WorkBytes {
             reading: Tokenizer::encoding_bytes(longest.max().unwrap_or(0)),
             // Count each prompt as it is made.

@@ -99,7 +99,7 @@ pub(crate) static SOURCE: Source = Source {
 pub fn from_folder(folder: &Path, most: Option<usize>) -> Result<Pairs, ExperimentError> {
     let split = |part: &str| {
         let [data, gold] = files(folder, part);
-        split(&data, &gold)
+        split(folder, &data, &gold)
     };
     let mut train = split("train")?;
     train.truncate(most.unwrap_or(usize::MAX));
@@ -141,8 +141,9 @@ pub fn unlabelled(data: &Path) -> Result<Vec<Pair>, ExperimentError> {
         .collect()
 }
 
-fn split(data: &Path, gold: &Path) -> Result<Vec<Pair>, ExperimentError> {
-    let (data_text, gold_text) = (corpus::read_text(data)?, corpus::read_text(gold)?);
+fn split(folder: &Path, data: &Path, gold: &Path) -> Result<Vec<Pair>, ExperimentError> {
+    let data_text = corpus::read_text_in(folder, data)?;
+    let gold_text = corpus::read_text_in(folder, gold)?;
     let labels: Vec<&str> = gold_text.lines().collect();
     let lines: Vec<&str> = data_text.lines().collect();
     if labels.len() != lines.len() {

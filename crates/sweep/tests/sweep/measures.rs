@@ -1,6 +1,6 @@
 //! Laws for every measure: the same bits whatever the threads, groups, shards and stops; and the refusals of runners.
 
-use layerwise_journal::{JournalError, Recorded, Shard, merge};
+use layerwise_journal::{Journal, JournalError, Recorded, RunDescription, Shard, merge};
 use layerwise_metrics::divergence;
 use layerwise_schedule::EditFamily;
 use layerwise_sweep::{
@@ -206,7 +206,7 @@ where
     let SweepError::Unfinished { missing, .. } = error else {
         panic!("{name}: {error}");
     };
-    assert_eq!(missing.indices().len(), items.len() - first, "{name}");
+    assert_eq!(missing.len(), items.len() - first, "{name}");
     let shares = division.all().map(|shard| {
         let share = runner
             .clone()
@@ -232,6 +232,28 @@ where
         (found.resumed, found.results),
         (items.len(), expected.clone())
     );
+
+    // A journal of the run's key that claims another number of units is left alone.
+    let claims = tempfile::tempdir().unwrap();
+    let described = read(division).description;
+    let file = format!("{name}.run/{}.journal", &described.key.as_str()[..16]);
+    let more = RunDescription::new(
+        described.key,
+        described.name,
+        items.len() + 1,
+        described.about,
+    );
+    let file = claims.path().join(file);
+    let mut journal = Journal::open(&file, &more, false, |_, _| true).unwrap();
+    for (unit, sums) in expected.iter().chain([&expected[0]]).enumerate() {
+        journal.record(unit, sums.clone()).unwrap();
+    }
+    drop(journal);
+    let runner = threads(1)
+        .journals(Journals::Folder(claims.path().join("own")))
+        .taking_up(vec![claims.path().to_owned()]);
+    let found = runner.measure(model, plan, measure, items).unwrap();
+    assert_eq!((found.resumed, found.results), (0, expected.clone()));
 
     // A finished journal is accepted as it is; with other items it is refused.
     let whole = Journals::Folder(folder.path().to_owned());

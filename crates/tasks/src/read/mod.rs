@@ -12,19 +12,37 @@ use layerwise_corpus as corpus;
 use layerwise_sweep::Rule;
 use serde::Deserialize;
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The text before the shots of MMLU.
 pub(crate) const MMLU_HEADER: &str =
     "The following are multiple choice questions (with answers) about {subject}.\n\n";
 
+/// The text of a file.
+pub(crate) struct TextFile {
+    pub(crate) path: PathBuf,
+    text: String,
+}
+
+impl TextFile {
+    /// A file of a folder, which no link may lead out of.
+    pub(crate) fn of_folder(folder: &Path, path: PathBuf) -> Result<Self, TaskError> {
+        let text = corpus::read_text_in(folder, &path)?;
+        Ok(Self { path, text })
+    }
+
+    /// Its lines that are not empty.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.lines().filter(|line| !line.trim().is_empty())
+    }
+}
+
 /// Makes an item from each non-empty line of a `.jsonl` file, with line numbers from 1; there must be at least one.
 fn items(
-    path: &Path,
+    TextFile { path, text }: &TextFile,
     expected: &'static str,
-    item: impl Fn(Value) -> Result<Item, Fault>,
+    mut item: impl FnMut(Value) -> Result<Item, Fault>,
 ) -> Result<Vec<Item>, TaskError> {
-    let text = corpus::read_text(path)?;
     if text.trim_start().starts_with('[') {
         return Err(TaskError::Form {
             path: path.to_owned(),
@@ -45,7 +63,7 @@ fn items(
             expected,
             found: corpus::error_in_line(&error),
         };
-        let value: Value = serde_json::from_str(line).map_err(form)?;
+        let value: Value = corpus::json_line(line).map_err(form)?;
         let item = item(value)
             .and_then(checked)
             .map_err(|fault| fault.at(path, line_number, expected))?;
@@ -176,7 +194,11 @@ pub fn read_own(path: &Path, most: usize) -> Result<Task, TaskError> {
     const EXPECTED: &str = "an object with the string prompt, the array of strings options and, optionally, the number gold";
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let mut task = Task::new(name, Rule::Choice);
-    task.items = items(path, EXPECTED, |line| {
+    let file = TextFile {
+        path: path.to_owned(),
+        text: corpus::read_text(path)?,
+    };
+    task.items = items(&file, EXPECTED, |line| {
         let own: Own = serde_json::from_value(line)?;
         let options = own.options.len();
         let mut item = of_choice(Item::new(own.prompt, own.options).about(own.subject))?;
@@ -191,6 +213,6 @@ pub fn read_own(path: &Path, most: usize) -> Result<Task, TaskError> {
         Ok(item)
     })?;
     task.items.truncate(most);
-    task.files = vec![path.to_owned()];
+    task.files = vec![file.path];
     Ok(task)
 }

@@ -4,12 +4,11 @@
 //! llm-foundry's version does not; the capital is put back.
 
 use super::tables::{check_letters, letter_or_index, lettered};
-use super::{Fault, NO_CHOICE, index_of, items, of_choice};
+use super::{Fault, NO_CHOICE, TextFile, index_of, items, of_choice};
 use crate::error::TaskError;
 use crate::task::{Choice, Item};
 use serde::Deserialize;
 use serde_json::Value;
-use std::path::Path;
 
 /// llm-foundry's form of a question.
 #[derive(Deserialize)]
@@ -71,7 +70,7 @@ struct Goal {
     goal: String,
     sol1: String,
     sol2: String,
-    label: Value,
+    label: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -108,9 +107,9 @@ struct Subject {
 }
 
 /// LAMBADA: context and last word; OpenAI's form has the whole text.
-pub(crate) fn lambada(path: &Path) -> Result<Vec<Item>, TaskError> {
+pub(crate) fn lambada(file: &TextFile) -> Result<Vec<Item>, TaskError> {
     let expected = "an object with the strings context and continuation, or with the string text";
-    items(path, expected, |line| {
+    items(file, expected, |line| {
         let whole = line.get("text").and_then(Value::as_str);
         let passage = match whole.map(|text| text.trim_end().rsplit_once(' ')) {
             Some(parts) if line.get("context").is_none() => {
@@ -135,9 +134,9 @@ pub(crate) fn lambada(path: &Path) -> Result<Vec<Item>, TaskError> {
 }
 
 /// ARC: the options' texts, or their letters.
-pub(crate) fn arc(path: &Path, one_token: bool) -> Result<Vec<Item>, TaskError> {
+pub(crate) fn arc(file: &TextFile, one_token: bool) -> Result<Vec<Item>, TaskError> {
     let expected = "an object with the string query, the array of strings choices and the number gold, or one of ARC as published";
-    items(path, expected, |line| {
+    items(file, expected, |line| {
         let (stem, choices, gold) = match line.get("answerKey").is_some() {
             true => serde_json::from_value::<Keyed>(line)?.parts()?,
             false => {
@@ -213,9 +212,9 @@ fn foundry(line: Value) -> Result<Question, Fault> {
 }
 
 /// HellaSwag: four endings.
-pub(crate) fn hellaswag(path: &Path) -> Result<Vec<Item>, TaskError> {
+pub(crate) fn hellaswag(file: &TextFile) -> Result<Vec<Item>, TaskError> {
     let expected = "an object with the string query, the array of strings choices and the number gold, or one of HellaSwag as published";
-    items(path, expected, |line| {
+    items(file, expected, |line| {
         if line.get("endings").is_some() {
             let endings: Endings = serde_json::from_value(line)?;
             let query = format!(
@@ -281,13 +280,28 @@ fn without_markup(text: &str) -> String {
     kept.replace("  ", " ")
 }
 
-/// PIQA: two solutions of a goal.
-pub(crate) fn piqa(path: &Path) -> Result<Vec<Item>, TaskError> {
+/// PIQA: two solutions of a goal. The authors put the labels into a file of their own, a line for each goal.
+pub(crate) fn piqa(file: &TextFile, labels: Option<&TextFile>) -> Result<Vec<Item>, TaskError> {
     let expected = "an object with goal, sol1, sol2 and label, or with the string query, the array of strings choices and the number gold";
-    items(path, expected, |line| {
+    let lines = file.lines().count();
+    if let Some(labels) = labels
+        && labels.lines().count() != lines
+    {
+        return Err(TaskError::Labels {
+            path: labels.path.clone(),
+            of: file.path.clone(),
+            expected: lines,
+            found: labels.lines().count(),
+        });
+    }
+    let mut labels = labels.into_iter().flat_map(TextFile::lines);
+    items(file, expected, |line| {
+        let apart = labels.next().map(Value::from);
         let (goal, choices, gold) = if line.get("goal").is_some() {
             let goal: Goal = serde_json::from_value(line)?;
-            (goal.goal, vec![goal.sol1, goal.sol2], index_of(&goal.label))
+            let label = goal.label.or(apart);
+            let label = label.ok_or_else(|| Fault::Form("missing field `label`".to_owned()))?;
+            (goal.goal, vec![goal.sol1, goal.sol2], index_of(&label))
         } else {
             let question = foundry(line)?;
             let goal = question.query.strip_suffix('\n').unwrap_or(&question.query);
@@ -300,9 +314,9 @@ pub(crate) fn piqa(path: &Path) -> Result<Vec<Item>, TaskError> {
 }
 
 /// WinoGrande by partial scoring: each option fills the blank, and the text after the blank is scored.
-pub(crate) fn winogrande(path: &Path) -> Result<Vec<Item>, TaskError> {
+pub(crate) fn winogrande(file: &TextFile) -> Result<Vec<Item>, TaskError> {
     let expected = "an object with sentence, option1, option2 and answer, or with context_options, continuation and gold";
-    items(path, expected, |line| {
+    items(file, expected, |line| {
         let (contexts, continuation, gold) = if line.get("sentence").is_some() {
             let blank: Blank = serde_json::from_value(line)?;
             let Some((before, after)) = blank.sentence.split_once('_') else {
@@ -333,9 +347,9 @@ pub(crate) fn winogrande(path: &Path) -> Result<Vec<Item>, TaskError> {
 }
 
 /// BoolQ: a passage, a question, and the answers no and yes.
-pub(crate) fn boolq(path: &Path) -> Result<Vec<Item>, TaskError> {
+pub(crate) fn boolq(file: &TextFile) -> Result<Vec<Item>, TaskError> {
     let expected = "an object with passage, question and answer, or with the string query, the array of strings choices and the number gold";
-    items(path, expected, |line| {
+    items(file, expected, |line| {
         if line.get("passage").is_some() {
             let question: YesNo = serde_json::from_value(line)?;
             let prompt = format!(
@@ -356,9 +370,9 @@ pub(crate) fn boolq(path: &Path) -> Result<Vec<Item>, TaskError> {
 }
 
 /// MMLU in one file, in the hub's layout: lines with question, choices, answer and subject.
-pub(crate) fn mmlu_lines(path: &Path) -> Result<Vec<Item>, TaskError> {
+pub(crate) fn mmlu_lines(file: &TextFile) -> Result<Vec<Item>, TaskError> {
     let expected = "an object with the strings question and subject, four choices and the answer";
-    items(path, expected, |line| {
+    items(file, expected, |line| {
         let subject: Subject = serde_json::from_value(line)?;
         let answer = match &subject.answer {
             Value::String(text) => letter_or_index(text),

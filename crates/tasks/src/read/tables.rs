@@ -1,9 +1,8 @@
 //! Data sets in columns: MMLU (`.csv`) and SST-2 (`.tsv`).
 
-use super::{Fault, NO_CHOICE, checked};
+use super::{Fault, NO_CHOICE, TextFile, checked};
 use crate::error::TaskError;
 use crate::task::Item;
-use layerwise_corpus as corpus;
 use std::path::Path;
 
 /// The letters of options.
@@ -37,9 +36,9 @@ pub(super) fn letter_or_index(text: &str) -> usize {
 
 /// One subject of MMLU: with the columns question, choice0 to choice3 and answer (an index); or as published, without column
 /// names and with a letter as answer.
-pub(crate) fn mmlu(path: &Path, subject: &str) -> Result<Vec<Item>, TaskError> {
+pub(crate) fn mmlu(file: &TextFile, subject: &str) -> Result<Vec<Item>, TaskError> {
     const EXPECTED: &str = "a question, four choices and the answer";
-    let rows = rows(path, b',', EXPECTED)?;
+    let rows = rows(file, b',', EXPECTED)?;
     let mut items = Vec::new();
     for (line, row) in rows {
         let item = match row.as_slice() {
@@ -55,29 +54,27 @@ pub(crate) fn mmlu(path: &Path, subject: &str) -> Result<Vec<Item>, TaskError> {
             }
             other => Err(Fault::Form(format!("{} columns", other.len()))),
         };
-        items.push(item.map_err(|fault| fault.at(path, line, EXPECTED))?);
+        items.push(item.map_err(|fault| fault.at(&file.path, line, EXPECTED))?);
     }
-    not_empty(items, path, EXPECTED)
+    not_empty(items, &file.path, EXPECTED)
 }
 
 /// SST-2: a sentence and its label, 0 for negative, with or without column names; or the hub's `.jsonl`.
-pub(crate) fn sst2(path: &Path, one_token: bool) -> Result<Vec<Item>, TaskError> {
+pub(crate) fn sst2(file: &TextFile, one_token: bool) -> Result<Vec<Item>, TaskError> {
     const EXPECTED: &str = "a sentence and its label, 0 or 1";
     let item = |sentence: &str, label: usize| {
-        let sentence = sentence.trim();
         let prompt = match one_token {
-            true => format!("Q: {sentence}\nA:"),
+            true => format!("Q: {}\nA:", sentence.trim()),
+            // The hub's sentences end with a space, which the harness keeps.
             false => {
                 format!("{sentence}\nQuestion: Is this sentence positive or negative?\nAnswer:")
             }
         };
         checked(Item::new(prompt, ["negative", "positive"]).answered(label))
     };
-    if path
-        .extension()
-        .is_some_and(|extension| extension == "jsonl")
-    {
-        return super::items(path, EXPECTED, |line| {
+    let extension = file.path.extension();
+    if extension.is_some_and(|extension| extension == "jsonl") {
+        return super::items(file, EXPECTED, |line| {
             let sentence = line.get("sentence").and_then(|text| text.as_str());
             let label = line.get("label").map_or(NO_CHOICE, super::index_of);
             let sentence = sentence.ok_or_else(|| Fault::Form("no sentence".to_owned()))?;
@@ -85,27 +82,26 @@ pub(crate) fn sst2(path: &Path, one_token: bool) -> Result<Vec<Item>, TaskError>
         });
     }
     let mut items = Vec::new();
-    for (line, row) in rows(path, b'\t', EXPECTED)? {
+    for (line, row) in rows(file, b'\t', EXPECTED)? {
         let [sentence, label] = row.as_slice() else {
             let fault = Fault::Form(format!("{} columns", row.len()));
-            return Err(fault.at(path, line, EXPECTED));
+            return Err(fault.at(&file.path, line, EXPECTED));
         };
         if items.is_empty() && (sentence == "sentence" && label == "label") {
             continue;
         }
         let label = label.trim().parse().unwrap_or(NO_CHOICE);
-        items.push(item(sentence, label).map_err(|fault| fault.at(path, line, EXPECTED))?);
+        items.push(item(sentence, label).map_err(|fault| fault.at(&file.path, line, EXPECTED))?);
     }
-    not_empty(items, path, EXPECTED)
+    not_empty(items, &file.path, EXPECTED)
 }
 
 /// The rows of a file, with the lines at which they begin; columns are separated by tabs, without quotes.
 fn rows(
-    path: &Path,
+    TextFile { path, text }: &TextFile,
     delimiter: u8,
     expected: &'static str,
 ) -> Result<Vec<(usize, Vec<String>)>, TaskError> {
-    let text = corpus::read_text(path)?;
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
