@@ -177,7 +177,7 @@ pub fn tensors(
 /// use layerwise_weights::TensorFile;
 ///
 /// let model = Model::random(ModelConfig::tiny(), 3);
-/// let sequences = [vec![1, 2, 3], vec![4, 5, 6, 7, 8]];
+/// let sequences = [vec![1_u32, 2, 3], vec![4, 5, 6, 7, 8]];
 /// let (plan, schedule) = (Plan::plain(model.stack())?, model.plain());
 /// let chosen = Selection::read_all("resid.post", model.stack())?;
 /// let counts = occurrences(&model, &plan, &schedule, &sequences[0])?;

@@ -133,7 +133,14 @@ fn a_later_version_is_named_beside_the_one_that_measured() {
     assert!(page.contains("as layerwise 0.1.9 measured them"));
     assert!(page.contains("Drawn by") && page.contains(&own), "{own}");
     let svg = String::from_utf8(sandbox.read("out/lens-kl.svg")).unwrap();
-    assert!(svg.contains(&format!("layerwise 0.1.9 (of old), drawn by {own}")));
+    // Each line of the text below the figure has a label of its own.
+    let labels = svg.split("aria-label=\"").skip(1);
+    let labels: Vec<&str> = labels.filter_map(|rest| rest.split('"').next()).collect();
+    let said = labels.join(" ");
+    assert!(
+        said.contains(&format!("layerwise 0.1.9 (of old), drawn by {own}.")),
+        "{said}"
+    );
 }
 
 #[test]
