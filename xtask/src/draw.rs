@@ -4,7 +4,7 @@ use crate::experiments;
 use crate::experiments::core::tables::Tables;
 use crate::experiments::results::Results;
 use crate::manifest::Reported;
-use crate::{ending, output, program, results};
+use crate::{ending, output, program, results, version};
 use anyhow::Context;
 use std::path::PathBuf;
 
@@ -29,7 +29,8 @@ pub struct Arguments {
 /// The folder contains no results, tables cannot be read, or outputs cannot be written.
 pub fn draw(arguments: &Arguments) -> anyhow::Result<()> {
     let out = &arguments.folder;
-    let reported = Reported::read(out)?;
+    let mut reported = Reported::read(out)?;
+    reported.note_drawing(version::described());
     output::check_folder_of_results(out)?;
     let chosen = reported
         .experiments

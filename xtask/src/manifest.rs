@@ -3,6 +3,7 @@
 use crate::experiments::core::harness;
 use crate::experiments::core::models::Facts;
 use crate::experiments::core::subject::Subject;
+use crate::experiments::results::DRAWN_BY;
 use crate::inputs::{OpenedCorpus, OpenedModel};
 use crate::measurement::Measurement;
 use crate::rounding::Rounding;
@@ -162,6 +163,15 @@ impl Reported {
             );
         }
         Ok(reported)
+    }
+
+    /// Notes the version that draws, if another one measured.
+    pub fn note_drawing(&mut self, version: &str) {
+        let measured = ("layerwise".to_owned(), version.to_owned());
+        if !self.provenance.contains(&measured) {
+            let drawn = (DRAWN_BY.to_owned(), version.to_owned());
+            self.provenance.push(drawn);
+        }
     }
 
     /// The models.

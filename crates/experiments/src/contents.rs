@@ -91,15 +91,24 @@ impl Contents<'_> {
             .map(|experiment| self.section(*experiment))
             .collect::<io::Result<Vec<_>>>()?;
         sections.extend(self.text_tables.iter().map(table_section));
+        let stands_for = sections.iter().map(|section| section.stands_for.as_str());
+        let citations = foreword::citations(stands_for);
+        let mut provenance = self.results.provenance.iter();
+        let version = provenance.find(|(name, _)| name == "layerwise");
+        let version = version.map_or("", |(_, version)| version.as_str());
+        // Without the commit and the machine.
+        let measured_by = version
+            .split_once(' ')
+            .map_or(version, |(number, _)| number);
         Ok(Report {
             title: foreword::TITLE.to_owned(),
-            introduction: foreword::introduction(),
+            introduction: foreword::introduction(measured_by),
             models: self.results.facts,
             sections,
             claims: judged(self.claims),
             known: self.known.iter().map(known_row).collect(),
             glossary: foreword::glossary(),
-            citations: foreword::citations(),
+            citations,
             provenance: self.results.provenance,
         })
     }

@@ -21,6 +21,9 @@ use std::io;
 /// Name and bytes of a file.
 pub type File = (String, Vec<u8>);
 
+/// The name, in the provenance, of the version that drew what another measured.
+pub const DRAWN_BY: &str = "Drawn by";
+
 /// Resolution of the PNG files, fit for print.
 const DOTS_PER_INCH: f64 = 300.0;
 
@@ -44,8 +47,8 @@ pub fn derive(experiments: &[&dyn Experiment], tables: &mut Tables, models: &[Fa
     }
 }
 
-/// The line below a figure: the models of a run, the version that drew it and, if the figure shows numbers from it, the text
-/// with its size.
+/// The line below a figure: the models of a run, the version that measured them and, if the experiment reads it, the text with its
+/// whole size. A figure of fewer sequences says itself how many.
 pub fn caption(models: &[ModelFacts], provenance: &[(String, String)], on_text: bool) -> String {
     let of = |facts: &[(String, String)], name: &str| {
         let found = facts.iter().find(|(own, _)| own == name);
@@ -56,14 +59,16 @@ pub fn caption(models: &[ModelFacts], provenance: &[(String, String)], on_text: 
             ["Text", "Sequences", "Tokens", "Precision"].map(|fact| of(&model.facts, fact));
         let name = &model.name;
         let text = match on_text {
-            true => format!(" on {text} ({sequences} sequences, {tokens} tokens)"),
+            true => format!(", text {text} ({sequences} sequences, {tokens} tokens)"),
             false => String::new(),
         };
         format!("{name} in {precision}{text}")
     });
     let models: Vec<String> = models.collect();
     let version = of(provenance, "layerwise");
-    format!("{}. layerwise {version}.", models.join("; "))
+    let drawn = provenance.iter().find(|(name, _)| name == DRAWN_BY);
+    let drawn = drawn.map_or(String::new(), |(_, by)| format!(", drawn by {by}"));
+    format!("{}. layerwise {version}{drawn}.", models.join("; "))
 }
 
 /// A figure in both formats, with its description and its [`caption`].
@@ -209,9 +214,12 @@ mod tests {
         };
         check(
             true,
-            "gpt2 in f32 on a.jsonl (3 sequences, 90 tokens). layerwise 0.2.0.",
+            "gpt2 in f32, text a.jsonl (3 sequences, 90 tokens). layerwise 0.2.0.",
         );
         check(false, "gpt2 in f32. layerwise 0.2.0.");
+        let later = [version[0].clone(), pair((DRAWN_BY, "0.3.0"))];
+        let said = caption(&[model], &later, false);
+        assert_eq!(said, "gpt2 in f32. layerwise 0.2.0, drawn by 0.3.0.");
     }
 
     /// Maps have a cell for each block or head of the model; a table may be edited.

@@ -257,7 +257,8 @@
 //!
 //! `ActivationsStore`, or `torch.save(cache)`. The program streams the activations of a text of any size under any edit:
 //! `layerwise activations --sites 'resid.post,attn.head_out[5,2]' --corpus text.jsonl --out cache.safetensors`.
-//! From Rust, for one sequence:
+//! `recordings::Activations` does the same in Rust.
+//! For one sequence, with the crates `safetensors` and `tempfile`:
 //!
 //! ```
 //! # use layerwise::schedule::{Edit, Schedule};

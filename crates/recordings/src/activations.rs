@@ -168,6 +168,32 @@ pub fn tensors(
 }
 
 /// The tensors of the file, and their positions.
+///
+/// ```
+/// use layerwise_recordings::{Activations, occurrences, tensors};
+/// use layerwise_schedule::Selection;
+/// use layerwise_sweep::{Plan, Runner, Subject};
+/// use layerwise_transformer::{Model, ModelConfig, Precision};
+/// use layerwise_weights::TensorFile;
+///
+/// let model = Model::random(ModelConfig::tiny(), 3);
+/// let sequences = [vec![1_u32, 2, 3], vec![4, 5, 6, 7, 8]];
+/// let (plan, schedule) = (Plan::plain(model.stack())?, model.plain());
+/// let chosen = Selection::read_all("resid.post", model.stack())?;
+/// let counts = occurrences(&model, &plan, &schedule, &sequences[0])?;
+/// let tensors = tensors(model.config(), &counts, &chosen)?;
+/// let subject = Subject::from(&model);
+/// let file = Activations::new(tensors, &sequences, Precision::F32, "id", &subject)?;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("activations.safetensors");
+/// let target = file.begin(&path, &folder.path().join("model.journal"), false, &sequences)?;
+/// file.record(target, &Runner::new(), subject, (&plan, &schedule), &sequences)?;
+/// let width = model.config().model;
+/// let written = TensorFile::open(&path)?.read::<f32>("resid.post[2]")?;
+/// assert_eq!(written.unwrap().shape(), [8, width]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Activations {
     tensors: Vec<Tensor>,

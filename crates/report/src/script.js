@@ -235,7 +235,12 @@
       defined.append(shared.cloneNode(true));
       gather(shared);
     }
-    copy.prepend(defined);
+    // What the page says beside the drawing, and the version that measured.
+    const told = document.createElementNS("http://www.w3.org/2000/svg", "desc");
+    const facts = [...document.querySelectorAll("#provenance dt")];
+    const version = facts.find((name) => name.textContent === "layerwise")?.nextElementSibling;
+    told.textContent = svg.closest(".plot").getAttribute("aria-label") + (version ? ` layerwise ${version.textContent}.` : "");
+    copy.prepend(told, defined);
     copy.removeAttribute("aria-hidden");
     copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
     return new XMLSerializer().serializeToString(copy);

@@ -117,6 +117,32 @@ fn one_model_has_no_tables_across_models() {
     assert!(files(&sandbox) == expected);
 }
 
+/// The numbers are of the version that measured, the drawings of the one that draws.
+#[test]
+fn a_later_version_is_named_beside_the_one_that_measured() {
+    let sandbox = sandbox();
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&sandbox.read("out/manifest.json")).unwrap();
+    let entry = &mut manifest["report"]["provenance"][0];
+    assert_eq!(entry[0], "layerwise");
+    let own = entry[1].as_str().unwrap().to_owned();
+    entry[1] = "0.1.9 (of old)".into();
+    sandbox.write("out/manifest.json", manifest.to_string().as_bytes());
+    sandbox.xtask(&["draw", "out"]).succeeded();
+    let page = String::from_utf8(sandbox.read("out/report.html")).unwrap();
+    assert!(page.contains("as layerwise 0.1.9 measured them"));
+    assert!(page.contains("Drawn by") && page.contains(&own), "{own}");
+    let svg = String::from_utf8(sandbox.read("out/lens-kl.svg")).unwrap();
+    // Each line of the text below the figure has a label of its own.
+    let labels = svg.split("aria-label=\"").skip(1);
+    let labels: Vec<&str> = labels.filter_map(|rest| rest.split('"').next()).collect();
+    let said = labels.join(" ");
+    assert!(
+        said.contains(&format!("layerwise 0.1.9 (of old), drawn by {own}.")),
+        "{said}"
+    );
+}
+
 #[test]
 fn what_holds_no_results_is_refused_and_nothing_is_touched() {
     let sandbox = sandbox();

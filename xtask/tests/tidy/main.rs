@@ -102,6 +102,19 @@ fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
+/// Addresses under which files of the repository are found.
+const HERE: [&str; 3] = [
+    "https://github.com/layerwise-rs/layerwise/blob/main/",
+    "https://github.com/layerwise-rs/layerwise/tree/main/",
+    "https://raw.githubusercontent.com/layerwise-rs/layerwise/main/",
+];
+
+/// The targets of links in a Markdown text.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let links = text.split("](").skip(1);
+    links.filter_map(|rest| rest.split(')').next())
+}
+
 /// The rows of the first table after a line, cell by cell.
 fn table<'a>(page: &'a str, line: &str) -> Vec<Vec<&'a str>> {
     let rows: Vec<Vec<&str>> = page
@@ -521,10 +534,12 @@ fn what_the_documents_point_to_is_there() {
     ] {
         let text = read(page);
         // Links, then paths between backticks.
-        let links = text
-            .split("](")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next())
+        let links = links(&text)
+            .map(|target| {
+                HERE.iter()
+                    .find_map(|own| target.strip_prefix(own))
+                    .unwrap_or(target)
+            })
             .filter(|target| !target.contains("://"))
             .filter_map(|target| target.split('#').next());
         let paths = quoted(&text)
@@ -537,6 +552,56 @@ fn what_the_documents_point_to_is_there() {
         }
     }
     check(&faults);
+}
+
+/// crates.io reads a relative link from the folder of the crate, whose page may be a link to the root's.
+#[test]
+fn relative_links_of_published_pages_stay_in_their_crate() {
+    let mut faults = Vec::new();
+    for page in files("crates", &["md"]) {
+        let Some(folder) = page.strip_suffix("/README.md") else {
+            continue;
+        };
+        for target in links(&read(&page)) {
+            let is_address = target.contains("://") || target.starts_with('#');
+            if !is_address && !root().join(folder).join(target).exists() {
+                faults.push(format!("{page}: {target}"));
+            }
+        }
+    }
+    assert!(root().join("crates/layerwise/README.md").is_file());
+    check(&faults);
+}
+
+/// A picture of models that are no longer there shows other numbers than the command below it.
+#[test]
+fn the_picture_of_the_front_page_is_of_the_models_that_come_with_the_program() {
+    let picture = read(".github/robustness.svg");
+    assert!(read("README.md").contains(".github/robustness.svg)"));
+    let is_size = |end: &str| {
+        let parts = end.split_once('x');
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        parts.is_some_and(|(blocks, width)| is_number(blocks) && is_number(width))
+    };
+    let labels = picture.split("aria-label=\"").skip(1);
+    let labels = labels.filter_map(|rest| rest.split('"').next());
+    let named: BTreeSet<&str> = labels
+        .filter(|label| label.rsplit_once('-').is_some_and(|(_, end)| is_size(end)))
+        .collect();
+    assert!(named.len() > 1, "{named:?}");
+    for model in named {
+        let folder = root().join("fixtures/models").join(model);
+        assert!(folder.is_dir(), "{model}: no folder of fixtures/models");
+    }
+}
+
+/// crates.io takes no crate twice and few new ones at once, which must not hold back binaries that are built.
+#[test]
+fn the_release_page_does_not_wait_for_crates_io() {
+    let workflow = read(".github/workflows/release.yml");
+    let (_, release) = workflow.split_once("\n  release:\n").unwrap();
+    let needs = release.lines().find(|line| line.starts_with("    needs:"));
+    assert_eq!(needs, Some("    needs: binaries"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
              sequence. Horizontal axis: relative depth of the block. Bands: one standard error to either side. Models: {}.",
             models::names(&models)
         ),
-        rows: models::rows_of(panels.collect(), 2),
+        rows: models::on_equal_axes(&models::rows_of(panels.collect(), 2)),
         legend: Kind::ALL
             .map(|kind| LegendEntry {
                 label: kind.name().to_owned(),
@@ -53,7 +53,9 @@ fn panel(records: &[Record], model: &Model<'_>, sublayer: Sublayer) -> Panel {
         let own = own.filter(|r| (r.sublayer, r.kind) == (sublayer, kind));
         (kind.name().to_owned(), style(kind), own.collect())
     });
-    let title = format!("{}: {}", model.name, sublayer.title());
+    let sequences = records.iter().filter(|r| r.model == model.name);
+    let title = models::title(model, sequences.map(|r| r.sequences));
+    let title = format!("{title}, {}", sublayer.title());
     models::divergences(title, model, groups, |r: &Record| Point {
         x: r.relative_depth,
         y: r.kl_nats,
@@ -103,10 +105,10 @@ mod tests {
         assert_eq!(
             titles,
             [
-                "gpt2: Attention",
-                "gpt2: MLP",
-                "phi-2: Attention",
-                "phi-2: MLP"
+                "gpt2: 4 sequences, Attention",
+                "gpt2: 4 sequences, MLP",
+                "phi-2: 4 sequences, Attention",
+                "phi-2: 4 sequences, MLP"
             ]
         );
         let lines = lines_of(&figure.rows[0][1]);

@@ -3,6 +3,7 @@
 use super::table::{Measure, Record};
 use crate::core::models;
 use crate::core::models::Model;
+use crate::core::published::family_name;
 use layerwise_plot::{
     Axis, Colour, Dash, Figure, LegendEntry, Line, Mark, Marker, Panel, Point, Scale, Style,
 };
@@ -62,7 +63,7 @@ pub fn v1_attention(records: &[Record]) -> Figure {
                 .iter()
                 .filter(|r| r.measure == Measure::PreviousFive);
             Panel {
-                title: models::family_name(family[0].family).to_owned(),
+                title: family_name(family),
                 x: models::block_axis(),
                 y: weight_axis(
                     "Mean weight on previous five",

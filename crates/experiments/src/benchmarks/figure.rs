@@ -3,6 +3,7 @@
 use super::table::{Intervention, Record};
 use crate::core::models;
 use crate::core::models::Model;
+use crate::core::published::family_name;
 use crate::core::table::distinct;
 use layerwise_plot::{Axis, Figure, Mark, Panel, Point, Rule, Scale, Scatter, Side};
 
@@ -59,10 +60,9 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
     DRAWN
         .into_iter()
         .map(|(intervention, end, title)| {
-            let rows = families.iter().map(|family| {
-                let name = models::family_name(family[0].family);
-                row(family, intervention, name)
-            });
+            let rows = families
+                .iter()
+                .map(|family| row(family, intervention, &family_name(family)));
             let title = format!("Benchmark accuracy: {title}");
             let figure = figure(&title, rows.collect(), "families");
             (format!("benchmarks-{end}"), figure)

@@ -42,7 +42,7 @@ impl Experiment for Benchmarks {
             summary: "Accuracy under swaps, drops and repeats (nips-fig15, nips-fig16, nips-fig24)",
             title: "Benchmarks under altered schedules",
             stands_for: "Figures 15 (swap), 16 (drop) and 24 (repeats) of the NeurIPS version; v3's benchmark figure",
-            caption: "Accuracy on LAMBADA, ARC-Easy and HellaSwag, as lm-evaluation-harness computes it (`acc`), or on stand-ins made from text if those are not given, against relative depth. Dotted: the plain model. Error bars are one standard error of the difference from it, paired by item.",
+            caption: "Accuracy on LAMBADA, ARC-Easy and HellaSwag, as lm-evaluation-harness computes acc, or on stand-ins made from text if those are not given, against relative depth. Dotted: the plain model. Error bars are one standard error of the difference from it, paired by item.",
             paper_says: "Accuracy mirrors the divergence: the first and last layers matter most, the middle stays near the plain model. Repeating late blocks improves Qwen models on HellaSwag.",
         }
     }

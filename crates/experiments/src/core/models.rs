@@ -4,7 +4,7 @@ use super::styles::{legend_order, styles_of_models};
 use super::table::Record;
 use layerwise_metrics::rescale;
 use layerwise_plot::{
-    Axis, Colour, Dash, LegendEntry, Line, Mark, Marker, Panel, Point, Scale, Side, Style,
+    Axis, Colour, Dash, LegendEntry, Line, Mark, Marker, Panel, Point, Scale, Scatter, Side, Style,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -216,18 +216,6 @@ pub fn families<'m, 'a>(models: &'m [Model<'a>]) -> Vec<&'m [Model<'a>]> {
     models.chunk_by(|a, b| a.family == b.family).collect()
 }
 
-/// The name of a family as papers write it; other families keep their `model_type`.
-pub fn family_name(model_type: &str) -> &str {
-    match model_type {
-        "gpt2" => "GPT-2",
-        "gpt_neox" => "Pythia",
-        "phi" => "Phi",
-        "llama" => "Llama",
-        "qwen2" => "Qwen2",
-        other => other,
-    }
-}
-
 /// Panels in rows of at most `columns`, as even as possible.
 pub fn rows_of(panels: Vec<Panel>, columns: usize) -> Vec<Vec<Panel>> {
     let rows = panels.len().div_ceil(columns).max(1);
@@ -235,10 +223,64 @@ pub fn rows_of(panels: Vec<Panel>, columns: usize) -> Vec<Vec<Panel>> {
     panels.chunks(width).map(<[Panel]>::to_vec).collect()
 }
 
+/// The same panels with equal ends of equal vertical axes, also side by side, so that they compare.
+pub fn on_equal_axes(rows: &[Vec<Panel>]) -> Vec<Vec<Panel>> {
+    let axis = |own: &Axis| {
+        let alike = rows.iter().flatten().filter(|panel| panel.y == *own);
+        let values = alike.flat_map(heights);
+        let values = values.filter(|y| y.is_finite() && (own.scale != Scale::Log10 || *y > 0.0));
+        let values: Vec<f64> = values.collect();
+        let least = values.iter().copied().reduce(f64::min);
+        let most = values.into_iter().reduce(f64::max);
+        Axis {
+            min: own.min.or(least),
+            max: own.max.or(most),
+            ..own.clone()
+        }
+    };
+    let panel = |panel: &Panel| Panel {
+        y: axis(&panel.y),
+        ..panel.clone()
+    };
+    rows.iter()
+        .map(|row| row.iter().map(panel).collect())
+        .collect()
+}
+
+/// What the vertical axis of a panel covers: values, with the ends of their errors where those are on the axis, and rules.
+fn heights(panel: &Panel) -> Vec<f64> {
+    let is_logarithmic = panel.y.scale == Scale::Log10;
+    let mut heights = Vec::new();
+    for mark in &panel.marks {
+        match mark {
+            Mark::Line(Line { points, .. }) | Mark::Scatter(Scatter { points, .. }) => {
+                for point in points {
+                    let error = point.error.unwrap_or(0.0);
+                    let below = if is_logarithmic { 0.0 } else { error };
+                    heights.extend([point.y - below, point.y, point.y + error]);
+                }
+            }
+            Mark::Rule(rule) => heights.push(rule.y),
+            _ => {}
+        }
+    }
+    heights
+}
+
 /// The title of a model's panel, short enough for three side by side: its name, and the number of sequences measured.
 pub fn title(model: &Model<'_>, mut sequences: impl Iterator<Item = u64>) -> String {
     let sequences = sequences.next().unwrap_or_default();
     format!("{}: {sequences} sequences", model.name)
+}
+
+/// A sentence with the numbers of sequences measured, for descriptions; no record, no sentence.
+pub fn on_sequences(counts: impl Iterator<Item = u64>) -> String {
+    let counts: BTreeSet<u64> = counts.collect();
+    let counts: Vec<String> = counts.iter().map(u64::to_string).collect();
+    match counts.is_empty() {
+        true => String::new(),
+        false => format!("On {} sequences. ", counts.join(" or ")),
+    }
 }
 
 /// The models' names, for descriptions.
@@ -292,6 +334,56 @@ mod tests {
         check(&[&deep, &short], Some((51, [0.5, 2.0, 4.0])));
         check(&[&deep, &line(&[(0.0, f64::NAN), (1.0, 1.0)])], None);
         check(&[&deep, &line(&[])], None);
+    }
+
+    #[test]
+    fn equal_axes_have_equal_ends() {
+        let panel = |label: &str, scale: Scale, ys: [f64; 2]| Panel {
+            title: String::new(),
+            x: block_axis(),
+            y: Axis::new(label, scale),
+            y2: None,
+            marks: vec![Mark::Line(Line {
+                points: ys
+                    .map(|y| Point {
+                        x: 0.0,
+                        y,
+                        error: Some(1.0),
+                    })
+                    .to_vec(),
+                ..line(&[])
+            })],
+        };
+        let check = |scale: Scale, expected: (f64, f64)| {
+            let rows = [vec![
+                panel("KL", scale, [0.0, 2.0]),
+                panel("KL", scale, [3.0, f64::NAN]),
+                panel("Entropy", scale, [90.0, 100.0]),
+            ]];
+            let ends = on_equal_axes(&rows)[0]
+                .iter()
+                .map(|panel| (panel.y.min.unwrap(), panel.y.max.unwrap()))
+                .collect::<Vec<_>>();
+            assert_eq!(ends[..2], [expected; 2], "{scale:?}");
+            assert_eq!(ends[2].1, 101.0);
+        };
+        check(Scale::Linear, (-1.0, 4.0));
+        check(Scale::Log10, (1.0, 4.0));
+        let empty = [vec![Panel {
+            marks: Vec::new(),
+            ..panel("KL", Scale::Linear, [0.0; 2])
+        }]];
+        assert_eq!(on_equal_axes(&empty), empty);
+    }
+
+    #[test]
+    fn a_description_says_how_many_sequences() {
+        let check = |counts: &[u64], expected: &str| {
+            assert_eq!(on_sequences(counts.iter().copied()), expected);
+        };
+        check(&[16, 16], "On 16 sequences. ");
+        check(&[16, 3, 16], "On 3 or 16 sequences. ");
+        check(&[], "");
     }
 
     #[test]

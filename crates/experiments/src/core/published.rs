@@ -1,6 +1,6 @@
 //! The models of the paper, and the paper's tables about them.
 
-use super::models::Facts;
+use super::models::{Facts, Model};
 use std::io;
 
 /// A table as text.
@@ -89,6 +89,26 @@ published! {
 /// ```
 pub fn published_name(model: &str) -> Option<&'static str> {
     published(model).map(|published| published.name)
+}
+
+/// What a panel of models of one family is called: if all are the paper's, the family as papers write it, else the one model, or
+/// the `model_type` of several. Models of other origins have the architectures of the paper's, too.
+pub fn family_name(models: &[Model<'_>]) -> String {
+    let is_published = |model: &Model<'_>| published(model.name).is_some();
+    let name = match models {
+        [first, ..] if models.iter().all(is_published) => match first.family {
+            "gpt2" => "GPT-2",
+            "gpt_neox" => "Pythia",
+            "phi" => "Phi",
+            "llama" => "Llama",
+            "qwen2" => "Qwen2",
+            other => other,
+        },
+        [model] => model.name,
+        [first, ..] => first.family,
+        [] => "",
+    };
+    name.to_owned()
 }
 
 /// Models of related papers with published numbers.
@@ -194,6 +214,7 @@ pub fn names(models: &[Facts]) -> TextTable {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::models;
 
     fn facts(name: &str) -> Facts {
         Facts {
@@ -218,6 +239,21 @@ mod tests {
         check("gpt2-medium-deduped-mine", None);
         check("deduped", None);
         check("", None);
+    }
+
+    #[test]
+    fn families_of_other_models_have_no_published_name() {
+        let check = |named: &[(&str, &str)], expected: &str| {
+            let models = models::of(named.iter().copied());
+            assert_eq!(family_name(&models), expected);
+        };
+        check(&[("pythia-410m", "gpt_neox")], "Pythia");
+        let both = [("gpt2", "gpt2"), ("gpt2-xl", "gpt2")];
+        check(&both, "GPT-2");
+        check(&[("neox-6x160", "gpt_neox")], "neox-6x160");
+        let mixed = [("pythia-410m", "gpt_neox"), ("gpt-neox-20b", "gpt_neox")];
+        check(&mixed, "gpt_neox");
+        check(&[], "");
     }
 
     #[test]

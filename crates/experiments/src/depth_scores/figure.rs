@@ -49,12 +49,13 @@ fn lines(changes: &[ChangeRecord], models: &[Model<'_>]) -> Figure {
     Figure {
         title: "What skipping a block changes in the output".to_owned(),
         description: format!(
-            "Mean Euclidean distance of the output distributions of the plain model and of the one without block s. Left: skipped \
+            "{}Mean Euclidean distance of the output distributions of the plain model and of the one without block s. Left: skipped \
              at every position. Right: skipped at the first half of the positions, mean over the other half. Bands: one standard \
              error to either side, clustered by sequence. Models: {}.",
+            models::on_sequences(changes.iter().map(|r| r.sequences)),
             models::names(models)
         ),
-        rows: vec![vec![panel(0), panel(1)]],
+        rows: models::on_equal_axes(&[vec![panel(0), panel(1)]]),
         legend: models::legend(models),
     }
 }
@@ -144,6 +145,8 @@ mod tests {
         let drawn = drawings(&[change(0), change(1)], &[effect]);
         let names: Vec<&str> = drawn.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["depth-scores", "depth-effects"]);
+        let said = &drawn[0].1.description;
+        assert!(said.starts_with("On 2 sequences. "), "{said}");
         for (reach, (line, cell)) in [(0.5, 0.75), (0.25, 0.125)].into_iter().enumerate() {
             let lines = lines_of(&drawn[0].1.rows[0][reach]);
             assert_eq!((lines.len(), lines[0].points[1].y), (1, line));

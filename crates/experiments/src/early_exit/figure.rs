@@ -53,6 +53,9 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
     if models.is_empty() {
         return Vec::new();
     }
+    let times = tables.of::<TimeRecord>();
+    let has_times = !times.is_empty();
+    let is_timed = times.iter().any(|r| r.time_ratio.is_some());
     let mut rows = Vec::new();
     let all = distinct(features.iter().map(|r| r.task.as_str()));
     let tasks = &all[..MOST_TASKS.min(all.len())];
@@ -87,8 +90,7 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
                     .collect(),
             );
         }
-        let times = tables.of::<TimeRecord>().iter();
-        if times.filter(|r| r.model == *model).count() > 0 {
+        if has_times {
             rows.push(
                 ["prompt", "question", "decode"]
                     .map(|setting| cost(tables, model, setting))
@@ -112,25 +114,44 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
         }
         legend.push(entry("at the usual threshold", "rule", USUAL));
         legend.push(entry("answer stays from here on", "stops", GREY));
-        for (at, label) in HEADS.iter().enumerate() {
+        for (at, label) in HEADS.iter().enumerate().filter(|_| has_times) {
             legend.push(entry(label, "time", look(at, Dash::Solid)));
-            let measured = format!("measured, {label}");
-            legend.push(entry(&measured, "time", look(at, Dash::Dotted)));
+            if is_timed {
+                let measured = format!("measured, {label}");
+                legend.push(entry(&measured, "time", look(at, Dash::Dotted)));
+            }
+        }
+    }
+    let counted = tasks.iter().filter_map(|task| {
+        let own = features.iter().find(|r| r.task == *task)?;
+        Some(format!("{task} {}", own.instances))
+    });
+    let counted: Vec<String> = counted.collect();
+    let mut description = format!(
+        "Confidence by depth: the gap between the two most probable tokens and the first's probability, means over test \
+         instances ({}) with bands of one standard error. ",
+        counted.join(", ")
+    );
+    if models.len() == 1 {
+        description.push_str(
+            "Histograms of the blocks after which the linear machine stops at its usual threshold (coloured; darker where the \
+             answer agrees with the full model) beside the depth from which the answer stays (grey). Agreement with the full \
+             model against the fraction of the blocks left out, one line for each rule; black points are at the usual \
+             threshold. ",
+        );
+        if has_times {
+            description.push_str(
+                "Time over that of the full model against the fraction of the blocks that runs, as the cost model predicts it",
+            );
+            description.push_str(match is_timed {
+                true => " and as measured. ",
+                false => ". ",
+            });
         }
     }
     let figure = Figure {
         title: "Early exit".to_owned(),
-        description: format!(
-            "Confidence by depth: the gap between the two most probable tokens and the first's probability, means over test \
-             instances with bands of one standard error. Histograms of the blocks after which the linear machine stops at its \
-             usual threshold (coloured; darker where the answer agrees with the full model) beside the depth from which the \
-             answer stays (grey). Agreement with the full model against the fraction of the blocks left out, one line for each rule; \
-             black points are at the usual threshold. \
-             Time over that of the full model against the fraction of the blocks that runs, as the cost model predicts it and, if \
-             times were measured, as measured. \
-             Models: {}.",
-            models.join(", ")
-        ),
+        description: format!("{description}Models: {}.", models.join(", ")),
         rows,
         legend,
     };
@@ -305,5 +326,43 @@ fn agreement(tables: &Tables, model: &str, task: &str) -> Panel {
         y: Axis::new("Agreement with the full model", Scale::Linear).between(0.0, 1.0),
         y2: None,
         marks: lines.chain([usual]).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+    use crate::core::models::Facts;
+    use crate::core::testing::small;
+
+    #[test]
+    fn a_drawing_tells_of_what_it_shows_alone() {
+        let check = |models: &[&str], timed: bool, expected: [bool; 3]| {
+            let mut tables = Tables::default();
+            for model in models {
+                let facts = Facts {
+                    name: (*model).to_owned(),
+                    ..small()
+                };
+                synthetic::add(&facts, &mut tables);
+            }
+            for record in tables.of_mut::<TimeRecord>() {
+                record.time_ratio = record.time_ratio.filter(|_| timed);
+            }
+            let figure = &drawings(&tables)[0].1;
+            let said = &figure.description;
+            let mut legend = figure.legend.iter();
+            let found = [
+                said.contains("Histograms"),
+                said.contains("as measured"),
+                legend.any(|entry| entry.label.starts_with("measured")),
+            ];
+            assert_eq!(found, expected, "{models:?}, {timed}: {said}");
+            assert!(said.contains("instances (mmlu 100, sst2 100)"), "{said}");
+        };
+        check(&["gpt2"], true, [true; 3]);
+        check(&["gpt2"], false, [true, false, false]);
+        check(&["gpt2", "llama"], true, [false; 3]);
     }
 }

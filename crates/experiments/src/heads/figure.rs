@@ -56,9 +56,10 @@ fn maps(model: &str, records: &[Record], agreements: &[AgreementRecord]) -> Figu
     Figure {
         title: format!("Divergence when a head of {model} is ablated"),
         description: format!(
-            "Each cell is one head of {model}, coloured by the logarithm of KL(plain ‖ altered) in nats when its values are replaced \
-             by 0, their mean, or those of another sequence; hatched: no divergence. Last panel: rank correlations of the heads' \
-             divergences under two kinds of ablation."
+            "{}Each cell is one head of {model}, coloured by the logarithm of KL(plain ‖ altered) in nats when its values are \
+             replaced by 0, their mean, or those of another sequence; hatched: no divergence. Last panel: rank correlations of the \
+             heads' divergences under two kinds of ablation.",
+            models::on_sequences(records.iter().map(|r| r.sequences))
         ),
         rows: vec![Kind::ALL.map(map).to_vec(), vec![agreement(agreements)]],
         legend: Vec::new(),
@@ -133,11 +134,12 @@ fn by_depth(records: &[Record], models: &[Model<'_>]) -> Figure {
     Figure {
         title: "Divergence when one head is ablated, by depth".to_owned(),
         description: format!(
-            "KL(plain ‖ altered) in nats when one head is ablated, mean over the heads of a block. Horizontal axis: relative \
+            "{}KL(plain ‖ altered) in nats when one head is ablated, mean over the heads of a block. Horizontal axis: relative \
              depth of the block. Models: {}.",
+            models::on_sequences(records.iter().map(|r| r.sequences)),
             models::names(models)
         ),
-        rows: vec![Kind::ALL.map(panel).to_vec()],
+        rows: models::on_equal_axes(&[Kind::ALL.map(panel).to_vec()]),
         legend: models::legend(models),
     }
 }
@@ -186,6 +188,9 @@ mod tests {
         let one = drawings(&records("gpt2"), &[agreement]);
         let names: Vec<&str> = one.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["heads", "heads-by-depth"]);
+        for (_, figure) in &one {
+            assert!(figure.description.starts_with("On 2 sequences. "));
+        }
         let Mark::HeatMap(map) = &one[0].1.rows[0][0].marks[0] else {
             panic!("a map");
         };

@@ -4,6 +4,7 @@ use super::table::Record;
 use crate::core::lens::Lens;
 use crate::core::models;
 use crate::core::models::Model;
+use crate::core::published::family_name;
 use crate::neurons;
 use layerwise_plot::{
     Axis, Colour, Dash, Figure, LegendEntry, Line, Mark, Marker, Panel, Point, Rule, Scale, Side,
@@ -175,11 +176,7 @@ fn divergence(family: &[Model<'_>], lens: Lens, lines: Vec<Line>, quantity: &str
     let after_blocks: Vec<Line> = after_blocks.cloned().collect();
     lines.extend(models::mean(&after_blocks));
     Panel {
-        title: format!(
-            "{}, {}",
-            models::family_name(family[0].family),
-            lens.title().to_lowercase()
-        ),
+        title: format!("{}, {}", family_name(family), lens.title().to_lowercase()),
         x: models::state_axis(),
         y: Axis {
             min: Some(0.0),
@@ -334,8 +331,8 @@ mod tests {
             assert!(figure.rows.iter().flatten().all(|panel| panel.y2.is_none()));
         };
         let (fall, neurons) = ("Fall of KL by block", "Neurons by block");
-        let standard = ["GPT-2, standard lens", "Phi, standard lens"];
-        let legacy = ["GPT-2, legacy lens", "Phi, legacy lens"];
+        let standard = ["GPT-2, standard lens", "phi, standard lens"];
+        let legacy = ["GPT-2, legacy lens", "phi, legacy lens"];
         let of_one = vec![standard[0], legacy[0]];
         let of_one = [of_one, vec![fall; 2], vec![neurons; 2]];
         check(&["gpt2"], true, "lens-kl", &of_one);

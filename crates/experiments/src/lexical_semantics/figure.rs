@@ -200,17 +200,24 @@ fn of_one(model: &str, tables: &Tables) -> Figure {
     });
     Figure {
         title: format!("Word senses by the cosine of states of {model}"),
-        description: "Accuracy on the test pairs, same sense or not, by a threshold on the cosine chosen on the development \
-                      pairs, without training; chance is the dotted line. Horizontal axis: depth of the residual \
-                      stream s, from the embedding at 0 to the last block's output at 1, which is read after the final \
-                      norm; squares at 1 are read without the norm. Stars: the best state. Bands: one binomial standard \
-                      error. Panels: at the word in its sentence and in its repetition, with the \
-                      linear probe; at the word's repetition, before it, and at the end of a prompt; with (dashed) and \
-                      without (dotted) removal of what all words share; nouns (dashed) and verbs (dotted); the chosen \
-                      thresholds; the area under the ROC curve, which needs no threshold. Grey: published curves, in (a) \
-                      of Llama-2-7B base and repeat and of BERT-large base, in (b) of Llama-2-7B prompt2 and repeat_prev."
-            .to_owned(),
-        rows: rows.collect(),
+        description: format!(
+            "Accuracy on the test pairs, same sense or not, by a threshold on the cosine chosen on the development \
+             pairs, without training; chance is the dotted line. Horizontal axis: depth of the residual \
+             stream s, from the embedding at 0 to the last block's output at 1, which is read after the final \
+             norm; squares at 1 are read without the norm. Stars: the best state. Bands: one binomial standard \
+             error. Panels: at the word in its sentence and in its repetition, with the \
+             linear probe; at the word's repetition, before it, and at the end of a prompt; with (dashed) and \
+             without (dotted) removal of what all words share; nouns (dashed) and verbs (dotted); the chosen \
+             thresholds; the area under the ROC curve, which needs no threshold.{}",
+            match has_published {
+                true => {
+                    " Grey: published curves, in (a) of Llama-2-7B base and repeat and of BERT-large base, in (b) of \
+                     Llama-2-7B prompt2 and repeat_prev."
+                }
+                false => "",
+            }
+        ),
+        rows: models::on_equal_axes(&rows.collect::<Vec<_>>()),
         legend: settings.chain(others).collect(),
     }
 }
@@ -360,7 +367,34 @@ fn of_several(records: &[Record], models: &[models::Model<'_>]) -> Figure {
              either side. Models: {}.",
             models::names(models),
         ),
-        rows: rows.collect(),
+        rows: models::on_equal_axes(&rows.collect::<Vec<_>>()),
         legend: models::legend(models),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+    use crate::core::testing::small;
+
+    #[test]
+    fn published_curves_are_told_of_where_they_are_drawn() {
+        let check = |set: &str, expected: bool| {
+            let mut tables = Tables::default();
+            synthetic::add(&small(), &mut tables);
+            for record in tables.of_mut::<Record>() {
+                record.pairs_of = set.to_owned();
+            }
+            let figure = &drawings(&tables)[0].1;
+            let mut legend = figure.legend.iter();
+            let found = [
+                figure.description.contains("published"),
+                legend.any(|entry| entry.label.starts_with("published")),
+            ];
+            assert_eq!(found, [expected; 2], "{set}");
+        };
+        check("wic", true);
+        check("standin-wic", false);
     }
 }

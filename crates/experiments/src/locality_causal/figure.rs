@@ -32,7 +32,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
              Panels: {}.",
             models::names(&models)
         ),
-        rows: models::rows_of(panels.collect(), 3),
+        rows: models::on_equal_axes(&models::rows_of(panels.collect(), 3)),
         legend: windows
             .iter()
             .enumerate()
@@ -60,7 +60,8 @@ fn panel(records: &[Record], model: &Model<'_>, windows: &BTreeSet<usize>) -> Pa
         let own = records.iter().filter(|r| r.window == window);
         (format!("w = {window}"), style(at), own.collect())
     });
-    let title = model.name.to_owned();
+    let sequences = records.iter().filter(|r| r.model == model.name);
+    let title = models::title(model, sequences.map(|r| r.sequences));
     models::divergences(title, model, groups, |r: &Record| Point {
         x: r.relative_depth,
         y: r.kl_nats,
@@ -95,7 +96,16 @@ mod tests {
         }
         let drawn = drawings(&records);
         let figure = &drawn[0].1;
-        assert_eq!(figure.rows[0].len(), 2);
+        let titles = figure.rows[0].iter().map(|panel| panel.title.as_str());
+        assert_eq!(
+            titles.collect::<Vec<_>>(),
+            ["gpt2: 2 sequences", "gpt2-xl: 2 sequences"]
+        );
+        let ends = figure.rows[0]
+            .iter()
+            .map(|panel| (panel.y.min, panel.y.max));
+        let expected = (Some(0.0125), Some(0.1 + 0.001));
+        assert_eq!(ends.collect::<Vec<_>>(), [expected; 2]);
         let lines = lines_of(&figure.rows[0][1]);
         let labels: Vec<&str> = lines.iter().map(|line| line.label.as_str()).collect();
         assert_eq!(labels, ["w = 1", "w = 8"]);

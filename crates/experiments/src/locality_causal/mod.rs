@@ -37,7 +37,7 @@ impl Experiment for LocalityCausal {
             summary: "Divergence when a block sees only the nearest tokens",
             title: "The effect of letting a block see only the nearest tokens",
             stands_for: "Nothing published; the causal twin of figure 6a of the NeurIPS version",
-            caption: "KL(plain ‖ altered) in nats when every query of one block attends only to itself, the w−1 tokens before it and position 0, for w from 1 to 32, against relative depth. Means over positions 1 to T−1 of sequences cut to one length; bands are one standard error, clustered by sequence.",
+            caption: "KL(plain ‖ altered) in nats when every query of one block attends only to itself, the w−1 tokens before it and position 0, for w from 1 to 32, against relative depth. Means over positions 1 to T−1 of at most the first 16 sequences of the text, cut to one length of at most 128 tokens; bands are one standard error, clustered by sequence.",
             paper_says: "Attention in early layers is local, which the paper reads as detokenization. That is a correlation: it does not say whether early blocks could do without distant tokens.",
         }
     }

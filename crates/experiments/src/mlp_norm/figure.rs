@@ -2,6 +2,7 @@
 
 use super::table::Record;
 use crate::core::models;
+use crate::core::published::family_name;
 use layerwise_plot::{Axis, Figure, Mark, Panel, Point, Scale};
 
 /// The drawings with their file names.
@@ -25,7 +26,7 @@ pub fn nips_fig12b(records: &[Record]) -> Figure {
                 error: r.mlp_out_norm_se,
             });
             Panel {
-                title: models::family_name(family[0].family).to_owned(),
+                title: family_name(family),
                 x: models::block_axis(),
                 y: Axis::new("Norm of MLP output", Scale::Log10),
                 y2: None,

@@ -8,7 +8,7 @@ use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
 use ndarray::{ArrayViewD, Ix2, s};
 
 /// The number of first sequences of the text that activations are taken over.
-const SEQUENCES: usize = 16;
+pub(super) const SEQUENCES: usize = 16;
 
 /// Sequences that run together.
 const AT_ONCE: usize = 8;

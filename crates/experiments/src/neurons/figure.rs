@@ -62,9 +62,15 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         description: format!(
             "Above: percent of each block's neurons with kurtosis above 10 and positive skewness (prediction), negative \
              skewness (suppression), and with variance above 0.005 and kurtosis below 3 (partition), of the cosines of \
-             output weights with the columns of W_U, in a gated MLP along the sign of the neuron's mean activation; on the logarithmic axis a block without any is at the lower end. Below: their kurtosis and skewness over the neurons of a block \
+             output weights with the columns of W_U, in a gated MLP along the sign of the \
+             neuron's mean activation on the first {} sequences of the text{}. Below: their kurtosis and skewness over the neurons of a block \
              (median; for a single model quartiles dashed, 5th and 95th percentile dotted), and the median skewness of \
              neurons with kurtosis above 10. Horizontal axis: relative depth of block ℓ. Models: {}.",
+            super::activations::SEQUENCES,
+            match are_found(records) {
+                true => "; on the logarithmic axis a block without any is at the lower end",
+                false => "",
+            },
             models::names(&models),
         ),
         rows: vec![

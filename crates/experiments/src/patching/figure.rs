@@ -116,7 +116,7 @@ fn at_subject(records: &[Record], sets: &[&SetRecord], models: &[Model<'_>]) -> 
              error to either side, clustered by pair. Models: {}.",
             models::names(models)
         ),
-        rows: models::rows_of(names.iter().map(panel).collect(), 3),
+        rows: models::on_equal_axes(&models::rows_of(names.iter().map(panel).collect(), 3)),
         legend: models::legend(models),
     }
 }

@@ -79,7 +79,7 @@ pub fn diagram() -> Figure {
     };
     Figure {
         title: "Swapping and dropping blocks of a model of six".to_owned(),
-        description: "Each row is one altered schedule: the numbers are the blocks that run, from left to right. Left: \
+        description: "A model of six blocks, none that was measured. Each row is one altered schedule: the numbers are the blocks that run, from left to right. Left: \
                       blocks ℓ and ℓ+1 change places. Right: block ℓ is left out, so that the last place is empty."
             .to_owned(),
         rows: vec![vec![
@@ -325,6 +325,7 @@ mod tests {
     #[test]
     fn the_diagram_shows_what_runs() {
         let figure = diagram();
+        assert!(figure.description.contains("none that was measured"));
         for (panel, row, expected) in [(0, 2, "013245"), (1, 0, "12345"), (1, 5, "01234")] {
             let Mark::HeatMap(map) = &figure.rows[0][panel].marks[0] else {
                 panic!("a map");

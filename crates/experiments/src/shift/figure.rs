@@ -41,6 +41,10 @@ pub fn nips_fig26(records: &[Record]) -> Figure {
         if measure == Measure::LensKl {
             y.max = models::upper_end(&lines);
         }
+        let lines = match measure {
+            Measure::LensKl | Measure::LensEntropy => models::embedding_apart(lines),
+            Measure::MlpOutNorm | Measure::PreviousFive => lines,
+        };
         Panel {
             title: title.to_owned(),
             x,
@@ -57,7 +61,7 @@ pub fn nips_fig26(records: &[Record]) -> Figure {
     let mut legend = models::legend(&models);
     if !records.is_empty() {
         legend.extend([false, true].map(|shifted| LegendEntry {
-            label: text_of(records, shifted),
+            label: sized(records, shifted),
             group: "texts".to_owned(),
             style: of_text(grey, shifted),
         }));
@@ -67,9 +71,10 @@ pub fn nips_fig26(records: &[Record]) -> Figure {
         description: format!(
             "Solid: {}; dashed: {}. Mean divergence of the standard lens from the output, mean entropy of the standard lens, \
              mean L2 norm of the MLP's output, and mean attention weight on each of the previous five tokens. Horizontal \
-             axis: relative depth. Bands: one standard error to either side; an open marker lies beyond its axis. Models: {}.",
-            text_of(records, false),
-            text_of(records, true),
+             axis: relative depth; of the lens, the embedding, at 0, is drawn as a separate point. Bands: one standard error to \
+             either side; an open marker lies beyond its axis. Models: {}.",
+            sized(records, false),
+            sized(records, true),
             models::names(&models)
         ),
         rows: vec![
@@ -85,6 +90,15 @@ fn text_of(records: &[Record], shifted: bool) -> String {
     let own = records.iter().filter(|r| r.shifted == shifted);
     let names: BTreeSet<&str> = own.map(|r| r.text.as_str()).collect();
     names.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// Names of the first or the second texts, with their numbers of sequences.
+fn sized(records: &[Record], shifted: bool) -> String {
+    let own = records.iter().filter(|r| r.shifted == shifted);
+    let texts: BTreeSet<(&str, u64)> = own.map(|r| (r.text.as_str(), r.sequences)).collect();
+    let texts = texts.iter();
+    let texts = texts.map(|(name, count)| format!("{name} ({count} sequences)"));
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 fn of_text(style: Style, shifted: bool) -> Style {
@@ -157,19 +171,31 @@ mod tests {
         let figure = nips_fig26(&records);
         for (panel, measure) in figure.rows.iter().flatten().zip(measures) {
             let value = measure as u8 as f64;
-            let found: Vec<(&str, Dash, f64)> = lines_of(panel)
+            let found: Vec<(&str, Dash, f64, usize)> = lines_of(panel)
                 .into_iter()
-                .map(|line| (line.label.as_str(), line.style.dash, line.points[0].y))
+                .map(|line| {
+                    let first = line.points[0].y;
+                    (
+                        line.label.as_str(),
+                        line.style.dash,
+                        first,
+                        line.points.len(),
+                    )
+                })
                 .collect();
-            assert_eq!(
-                found,
-                [
-                    ("gpt2, prose", Dash::Solid, value),
-                    ("gpt2, code", Dash::Dashed, value + 0.5)
-                ]
-            );
+            let prose = |points: usize| ("gpt2, prose", Dash::Solid, value, points);
+            let code = ("gpt2, code", Dash::Dashed, value + 0.5, 1);
+            let expected = match measure {
+                // The embedding stands apart from the blocks.
+                Measure::LensKl | Measure::LensEntropy => vec![prose(1), prose(1), code],
+                Measure::MlpOutNorm | Measure::PreviousFive => vec![prose(2), code],
+            };
+            assert_eq!(found, expected);
         }
         let labels: Vec<&str> = figure.legend.iter().map(|e| e.label.as_str()).collect();
-        assert_eq!(labels, ["gpt2", "prose", "code"]);
+        assert_eq!(
+            labels,
+            ["gpt2", "prose (3 sequences)", "code (3 sequences)"]
+        );
     }
 }

@@ -1,13 +1,15 @@
 //! The drawings.
 
-use super::table::{Record, SimilarityRecord, SpeedRecord, TaskRecord};
+use super::table::{PairRecord, Record, SimilarityRecord, SpeedRecord, TaskRecord};
 use super::variants::{FRACTIONS, Family, Kind};
+use crate::core::models;
 use crate::core::table::distinct;
 use crate::core::tables::Tables;
 use layerwise_plot::{
     Axis, Colour, Dash, Figure, LegendEntry, Line, Mark, Marker, OKABE_ITO, Panel, Point, Rule,
     Scale, Scatter, Side, Style,
 };
+use std::collections::BTreeSet;
 
 /// The families that are drawn as lines.
 const LINES: [(Family, Dash, &str); 4] = [
@@ -79,23 +81,57 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
             }
         }
     }
-    legend.push(LegendEntry {
-        label: "both kinds: most similar".to_owned(),
-        group: "both kinds".to_owned(),
-        style: look(Kind::DropSublayers, Dash::DashDotted),
-    });
+    if records.iter().any(|r| r.kind == Kind::DropSublayers) {
+        legend.push(LegendEntry {
+            label: "both kinds: most similar".to_owned(),
+            group: "both kinds".to_owned(),
+            style: look(Kind::DropSublayers, Dash::DashDotted),
+        });
+    }
     let figure = Figure {
         title: "Skipping late sublayers".to_owned(),
-        description: format!(
-            "Loss, accuracy and predicted gain in decoding speed when fractions of the attention sublayers, the MLPs or the \
-             blocks are left out, and how similar each sublayer's output is to its input. Bands and bars: one standard \
-             error. The dotted line of gain against loss joins the schedules that none beats in both. Models: {}.",
-            models.join(", ")
-        ),
+        description: description(tables, &models),
         rows,
         legend,
     };
     vec![("sublayer-skip".to_owned(), figure)]
+}
+
+/// What the drawing of these models shows.
+fn description(tables: &Tables, models: &[&str]) -> String {
+    let pairs = tables.of::<PairRecord>().iter();
+    let sequences = models::on_sequences(pairs.map(|r| r.sequences));
+    let is_timed = |r: &SpeedRecord| r.decode_ratio.is_some();
+    let shown = match models {
+        [_] if tables.of::<SpeedRecord>().iter().any(is_timed) => {
+            "Loss, accuracy and predicted and, as points, measured gain in decoding speed"
+        }
+        [_] => "Loss, accuracy and predicted gain in decoding speed",
+        _ => "Loss, and what is lost against the predicted gain in decoding speed,",
+    };
+    let similar = match models {
+        [_] => ", and how similar each sublayer's output is to its input",
+        _ => "",
+    };
+    let is_joined = models.iter().any(|model| best(tables, model).len() > 1);
+    let joined = match is_joined {
+        true => {
+            " The dotted line of loss against gain joins the schedules that none beats in both."
+        }
+        false => "",
+    };
+    let items = tables.of::<TaskRecord>().iter();
+    let items: BTreeSet<String> = items.map(|r| format!("{} {}", r.task, r.items)).collect();
+    let items: Vec<String> = items.into_iter().collect();
+    let items = match items.is_empty() {
+        true => String::new(),
+        false => format!(" Items: {}.", items.join(", ")),
+    };
+    format!(
+        "{sequences}{shown} when fractions of the attention sublayers, the MLPs or the blocks are left out{similar}. Bands and \
+         bars: one standard error; of lost accuracy, of the change paired by item.{joined}{items} Models: {}.",
+        models.join(", ")
+    )
 }
 
 fn one_model(tables: &Tables, model: &str) -> Vec<Vec<Panel>> {
@@ -268,70 +304,179 @@ fn similarity(tables: &Tables, model: &str, kind: Kind) -> Panel {
     }
 }
 
-/// The cost and gain of each schedule: lost accuracy if tasks ran, else the loss; a line joins the schedules that no other beats.
+/// Whether tasks ran under a model's schedules.
+fn has_tasks(tables: &Tables, model: &str) -> bool {
+    let mut own = tables.of::<Record>().iter().filter(|r| r.model == model);
+    own.any(|r| r.relative_drop.is_some())
+}
+
+/// The standard error of the tasks' mean accuracy under a schedule minus the plain model's, paired by item.
+fn change_error(tables: &Tables, record: &Record) -> Option<f64> {
+    let own = tables.of::<TaskRecord>().iter();
+    let own = own.filter(|r| r.model == record.model && r.schedule == record.schedule);
+    let errors: Vec<f64> = own.map(|r| r.change_se).collect::<Option<_>>()?;
+    let squares: f64 = errors.iter().map(|error| error * error).sum();
+    (!errors.is_empty()).then(|| squares.sqrt() / errors.len() as f64)
+}
+
+/// The gain and the cost of a schedule: accuracy lost if tasks ran, else the loss.
+fn gain_and_cost(tables: &Tables, record: &Record) -> Option<Point> {
+    let (y, error) = match has_tasks(tables, &record.model) {
+        true => {
+            let error = change_error(tables, record).zip(plain_mean(tables, &record.model));
+            let error = error.map(|(error, plain)| 100.0 * error / plain);
+            (100.0 * record.relative_drop?, error)
+        }
+        false => (record.nll_increase, record.nll_increase_se),
+    };
+    Some(Point {
+        x: 100.0 * (record.predicted_ratio - 1.0),
+        y,
+        error,
+    })
+}
+
+/// The schedules that none beats in both gain and cost, from the cheapest on.
+fn best(tables: &Tables, model: &str) -> Vec<Point> {
+    let own = tables.of::<Record>().iter().filter(|r| r.model == model);
+    let mut all: Vec<Point> = own.filter_map(|r| gain_and_cost(tables, r)).collect();
+    all.sort_by(|a, b| a.y.total_cmp(&b.y).then(b.x.total_cmp(&a.x)));
+    let mut best: Vec<Point> = Vec::new();
+    for point in all {
+        if best.last().is_none_or(|last| point.x > last.x) {
+            best.push(Point {
+                error: None,
+                ..point
+            });
+        }
+    }
+    best
+}
+
+/// The cost of each schedule against its gain; a line joins the best, if they are several.
 fn frontier(tables: &Tables, model: &str) -> Panel {
-    let own: Vec<&Record> = tables
-        .of::<Record>()
-        .iter()
-        .filter(|r| r.model == model)
-        .collect();
-    let has_tasks = own.iter().any(|r| r.relative_drop.is_some());
-    let cost = |r: &Record| match has_tasks {
-        true => r.relative_drop.map(|drop| 100.0 * drop),
-        false => Some(r.nll_increase),
-    };
-    let point = |r: &Record| {
-        Some(Point {
-            x: cost(r)?,
-            y: 100.0 * (r.predicted_ratio - 1.0),
-            error: None,
-        })
-    };
-    let mut marks = Vec::new();
     let kinds = [
         Kind::DropAttn,
         Kind::DropMlp,
         Kind::Drop,
         Kind::DropSublayers,
     ];
-    for kind in kinds {
-        let points = own
-            .iter()
-            .filter(|r| r.kind == kind)
-            .filter_map(|r| point(r));
-        marks.push(Mark::Scatter(Scatter {
+    let of_kind = |kind: Kind| {
+        let own = tables.of::<Record>().iter();
+        let own = own.filter(|r| r.model == model && r.kind == kind);
+        Mark::Scatter(Scatter {
             style: look(kind, Dash::Solid),
             label: name(kind).to_owned(),
-            points: points.collect(),
+            points: own.filter_map(|r| gain_and_cost(tables, r)).collect(),
+            side: Side::Left,
+        })
+    };
+    let mut marks: Vec<Mark> = kinds.into_iter().map(of_kind).collect();
+    let best = best(tables, model);
+    let is_line = best.len() > 1;
+    if is_line {
+        marks.push(Mark::Line(Line {
+            style: Style {
+                colour: Colour(0x77, 0x77, 0x77),
+                dash: Dash::Dotted,
+                marker: Marker::Circle,
+            },
+            label: "frontier".to_owned(),
+            points: best,
             side: Side::Left,
         }));
     }
-    let mut all: Vec<Point> = own.iter().filter_map(|r| point(r)).collect();
-    all.sort_by(|a, b| a.x.total_cmp(&b.x).then(b.y.total_cmp(&a.y)));
-    let mut best: Vec<Point> = Vec::new();
-    for point in all {
-        if best.last().is_none_or(|last| point.y > last.y) {
-            best.push(point);
-        }
-    }
-    marks.push(Mark::Line(Line {
-        style: Style {
-            colour: Colour(0x77, 0x77, 0x77),
-            dash: Dash::Dotted,
-            marker: Marker::Circle,
-        },
-        label: "frontier".to_owned(),
-        points: best,
-        side: Side::Left,
-    }));
     Panel {
-        title: "gain against loss (line: frontier)".to_owned(),
-        x: match has_tasks {
+        title: match is_line {
+            true => "loss against gain (line: frontier)",
+            false => "loss against gain",
+        }
+        .to_owned(),
+        x: Axis::new("Predicted gain, 512 cached (%)", Scale::Linear),
+        y: match has_tasks(tables, model) {
             true => Axis::new("Accuracy lost (% of plain)", Scale::Linear),
             false => Axis::new("Increase of the loss (nats)", Scale::Linear),
         },
-        y: Axis::new("Predicted gain, 512 cached (%)", Scale::Linear),
         y2: None,
         marks,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::synthetic;
+    use super::*;
+    use crate::core::models::Facts;
+    use crate::core::testing::small;
+
+    fn tables(models: &[&str]) -> Tables {
+        let mut tables = Tables::default();
+        for model in models {
+            let facts = Facts {
+                name: (*model).to_owned(),
+                ..small()
+            };
+            synthetic::add(&facts, &mut tables);
+            let mut tasks = tables.of::<TaskRecord>().iter();
+            let plain = tasks.rfind(|r| r.model == *model).cloned();
+            tables.push(TaskRecord {
+                schedule: "id".to_owned(),
+                accuracy: 0.5,
+                change_se: Some(0.0),
+                ..plain.expect("a task")
+            });
+        }
+        tables
+    }
+
+    #[test]
+    fn a_description_tells_of_what_is_drawn_alone() {
+        let check = |models: &[&str], tells: &[&str], is_silent: &[&str]| {
+            let figure = &drawings(&tables(models))[0].1;
+            let said = &figure.description;
+            for part in tells {
+                assert!(said.contains(part), "{part}: {said}");
+            }
+            for part in is_silent {
+                assert!(!said.contains(part), "{part}: {said}");
+            }
+            let mut panels = figure.rows.iter().flatten();
+            assert!(panels.all(|panel| !panel.title.contains("frontier")));
+            let mut legend = figure.legend.iter();
+            assert!(legend.all(|entry| !entry.label.contains("both kinds")));
+        };
+        let both = ["On 39 sequences.", "Items: boolq 500."];
+        let [sequences, items] = both;
+        check(
+            &["gpt2"],
+            &[sequences, items, "similar"],
+            &["dotted line of"],
+        );
+        check(
+            &["gpt2", "llama"],
+            &both,
+            &["similar", "dotted line of", "measured"],
+        );
+    }
+
+    #[test]
+    fn lost_accuracy_has_the_error_of_the_paired_change() {
+        let mut tables = tables(&["gpt2"]);
+        let cheap = |r: &Record| r.kind == Kind::DropAttn && r.family == Family::Latter;
+        for record in tables.of_mut::<Record>() {
+            record.predicted_ratio = if cheap(record) { 1.1 } else { 1.2 };
+            record.relative_drop = Some(if cheap(record) { 0.0 } else { 0.5 });
+        }
+        let panel = frontier(&tables, "gpt2");
+        assert!(panel.title.ends_with("(line: frontier)"));
+        assert_eq!(best(&tables, "gpt2").len(), 2);
+        let Mark::Scatter(attention) = &panel.marks[0] else {
+            panic!("a scatter");
+        };
+        let point = attention.points.iter().find(|point| point.y == 0.0);
+        let point = point.expect("a schedule without loss");
+        assert!((point.x - 10.0).abs() < 1e-9, "{point:?}");
+        let error = point.error.expect("its tasks have an error");
+        assert!((error - 100.0 * 0.005 / 0.5).abs() < 1e-9, "{error}");
     }
 }

@@ -39,7 +39,7 @@ pub fn drawings(records: &[Record]) -> Vec<(String, Figure)> {
         description: format!(
             "KL from the output in nats, entropy in bits and top-1 agreement of the standard lens, and of the lens on streams that a \
              linear map, fitted on other sequences, has translated to the last. Horizontal axis: relative depth of the stream; 0 is \
-             the embedding. Bands: one standard error to either side, clustered by sequence. Models: {}.",
+             the embedding, of the standard lens a separate point. Bands: one standard error to either side, clustered by sequence. Models: {}.",
             models::names(&models)
         ),
         rows: models.iter().map(row).collect(),
@@ -63,6 +63,10 @@ fn panel(records: &[Record], model: &Model<'_>, (axis, of): Quantity) -> Panel {
                     error,
                 }
             });
+            let lines = match reading {
+                Reading::Standard => models::embedding_apart(lines),
+                Reading::Translated => lines,
+            };
             lines.into_iter().map(move |line| {
                 Mark::Line(Line {
                     style: styles::nth(place),
@@ -86,7 +90,7 @@ mod tests {
     use crate::core::models::lines_of;
 
     #[test]
-    fn a_model_has_three_panels_of_two_lines() {
+    fn a_model_has_three_panels_of_two_lenses() {
         let record = |lens, state: usize, kl_nats| Record {
             model: "gpt2".to_owned(),
             model_type: "gpt2".to_owned(),
@@ -115,8 +119,10 @@ mod tests {
         let figure = &drawings(&records)[0].1;
         assert_eq!((figure.rows.len(), figure.rows[0].len()), (1, 3));
         let lines = lines_of(&figure.rows[0][0]);
-        let last: Vec<f64> = lines.iter().map(|line| line.points[1].y).collect();
-        assert_eq!(last, [4.0, 1.0]);
+        let values = |line: &&Line| line.points.iter().map(|point| point.y).collect();
+        let values: Vec<Vec<f64>> = lines.iter().map(values).collect();
+        // The standard lens reads the embedding apart from the blocks.
+        assert_eq!(values, [vec![9.0], vec![4.0], vec![2.0, 1.0]]);
         assert!(drawings(&[]).is_empty());
     }
 }

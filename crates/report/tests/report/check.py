@@ -304,6 +304,8 @@ def check(browser, page, pictures):
             ids = {element.get("id") for element in root.iter()}
             uses = [element.get("href")[1:] for element in root.iter() if element.tag.endswith("}use")]
             expect(uses and set(uses) <= ids, "a saved drawing lacks glyphs")
+            told = "".join(element.text for element in root.iter() if element.tag.endswith("}desc"))
+            expect(told.endswith(" layerwise 0.1.0."), f"a saved drawing says of itself {told!r}")
         image = saved("PNG", ".png")
         if image is not None:
             expect(image[:8] == b"\x89PNG\r\n\x1a\n" and len(image) > 10_000, "a saved picture is none")

@@ -330,7 +330,7 @@ pub(crate) fn report(models: usize, figures: usize, layers: usize) -> Report {
                 text("Command"),
                 text("cargo xtask reproduce --model pythia-410m --corpus pile.jsonl"),
             ),
-            (text("Version"), text("0.1.0")),
+            (text("layerwise"), text("0.1.0")),
             (text("Instructions"), text("avx2 fma")),
         ],
     }
