@@ -208,7 +208,9 @@ pub(crate) fn penalize(scores: &mut [f64], before: &[u32], penalty: f64) {
             *score / penalty
         } else {
             *score * penalty
-        };
+        }
+        // An infinite score would leave no weights to draw from.
+        .clamp(f64::MIN, f64::MAX);
     }
 }
 
@@ -240,6 +242,20 @@ mod tests {
 
     fn warm() -> Sampling {
         Sampling::default().with(|it| it.temperature = 1.0)
+    }
+
+    #[test]
+    fn extreme_penalties_leave_tokens_to_draw() {
+        for penalty in [1e-308, 1e308] {
+            let sampling = warm().with(|it| {
+                (it.repetition_penalty, it.top_p, it.min_p) = (penalty, Some(0.9), Some(0.1));
+            });
+            let mut chooser = Chooser::new(sampling).unwrap();
+            // Each score overflows under one of the penalties.
+            let choice = chooser.choose(&[8.0, -8.0], &[0, 1], &Free).unwrap();
+            assert_eq!(choice.token, 0);
+            assert!(chooser.choose(&[-8.0], &[0], &Free).is_some());
+        }
     }
 
     #[test]

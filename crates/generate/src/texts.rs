@@ -69,6 +69,12 @@ impl<A: TextAutomaton> Spells<A> {
         let step = |state: &A::State, byte| automaton.step(state, byte);
         let mut found = |token: u32| allowed[token as usize] = true;
         self.tokens.follow(&self.state, &step, &mut found);
+        // An end token ends the continuation, whatever its text is.
+        for end in &self.end_tokens {
+            if let Some(is_text) = allowed.get_mut(*end as usize) {
+                *is_text = false;
+            }
+        }
         self.allowed = allowed;
     }
 

@@ -35,7 +35,7 @@ impl Measure for Continuations<'_> {
     type Sums = Vec<Continuation>;
 
     fn id(&self) -> MeasureId {
-        MeasureId::new("continuations", 1).with_settings(self.depends_on.clone())
+        MeasureId::new("continuations", 2).with_settings(self.depends_on.clone())
     }
 
     fn unit(&self) -> &'static str {

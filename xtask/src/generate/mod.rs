@@ -63,7 +63,7 @@ pub struct Arguments {
     /// A chat template instead of the checkpoint's, or a tokenizer_config.json that contains one
     #[arg(long, value_name = "FILE", requires = "chat")]
     chat_template: Option<PathBuf>,
-    /// The date to give to a chat template, as 2025-07-01 [default: today's in UTC]
+    /// The date to give to a chat template, as 2025-07-01; give it for a run that is to resume on another day [default: today's in UTC]
     #[arg(long, value_name = "DATE", requires = "chat")]
     date: Option<DateTime>,
     /// An embedded model's name, a checkpoint folder, or a model on the Hugging Face hub, as ORG/NAME or ORG/NAME@REVISION

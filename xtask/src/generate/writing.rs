@@ -154,11 +154,12 @@ impl<'a> Work<'a> {
         });
         let schedules: Vec<String> = schedules.collect();
         format!(
-            "{schedules:?} {max_tokens} {end_tokens:?} {sampling:?} {} {:?} {:?} {:?}",
+            "{schedules:?} {max_tokens} {end_tokens:?} {sampling:?} {} {:?} {:?} {:?} {:?}",
             cache.name(),
             self.stops,
             self.beams,
-            arguments.one_of
+            arguments.one_of,
+            self.tokenizer.map(Tokenizer::sha256)
         )
     }
 

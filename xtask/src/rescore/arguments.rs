@@ -131,7 +131,7 @@ pub struct Arguments {
         conflicts_with = "plain"
     )]
     pub chat_template: Option<PathBuf>,
-    /// The date to give to a chat template, as 2025-07-01 [default: today's in UTC]
+    /// The date to give to a chat template, as 2025-07-01; give it for a run that is to resume on another day [default: today's in UTC]
     #[arg(
         long,
         value_name = "DATE",

@@ -190,6 +190,7 @@ impl Work<'_> {
             .chain(&arguments.spellings)
             .chain(&arguments.trigrams)
             .chain(&arguments.template)
+            .chain(&arguments.chat_template)
             .chain(&arguments.corrections);
         for file in files {
             manifest.labelled.push(FileHash::of_file(file)?);

@@ -121,6 +121,11 @@ impl<'a> Author<'a> {
                 }
                 None => inputs::prompt_after(self.bos, &text, self.tokenizer),
             };
+            let prompt = prompt.and_then(|ids| {
+                // Refuse this here, before any correction is written.
+                self.opened.model.embed(&ids)?;
+                Ok(ids)
+            });
             let prompt = prompt.with_context(|| format!("utterance `{id}`"))?;
             let list = &set.distinct[place];
             asked.push(Asked::new(

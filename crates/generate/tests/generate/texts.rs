@@ -261,3 +261,16 @@ fn an_end_token_may_end_a_text_that_could_go_on() {
     check(&[0, 3], &[], true);
     check(&[1], &[], true);
 }
+
+#[test]
+fn an_end_token_with_a_text_is_not_allowed_before_the_text_is_whole() {
+    let tokens = ["a", "b", "ab"].map(|text| Some(text.as_bytes().to_vec()));
+    let lattice = Arc::new(TextLattice::one_of(["ab"]));
+    let mut constraint = Spells::new(lattice, Arc::new(TokenTexts::new(tokens)), vec![2]);
+    for token in 0..3 {
+        let allowed: Vec<u32> = (0..3).filter(|token| constraint.allows(*token)).collect();
+        assert_eq!(allowed, [token]);
+        constraint.advance(token);
+    }
+    assert!(constraint.is_finished());
+}
