@@ -18,7 +18,7 @@ use std::path::PathBuf;
 #[command(after_help = format!("\
 The file has a tensor for each site and block, [tokens, …]: the rows of all sequences, one sequence after another. Sites of \
 heads have the axes [tokens, heads, head]. `tokens` has the token ids, and `sequence_offsets` where each sequence begins, \
-followed by the number of tokens, both in I64.
+followed by the number of tokens, both in I64. The units of a tensor, which its name shows, are in ascending order.
 
 Examples:
   {0} activations --sites 'resid.post,attn.head_out[5,2]' --model gpt2-8x160 --rows 8 --out plain.safetensors
@@ -27,7 +27,8 @@ pub struct Arguments {
     /// Run the model under this edit [default: the plain model]
     #[arg(value_name = "EDIT", default_value = "id")]
     edit: String,
-    /// Sites, separated by commas, each with blocks and units unless all are wanted: resid.post[3],attn.head_out[5,2]
+    /// Sites, separated by commas, each with blocks and units unless all are wanted: resid.post[3],attn.head_out[5,2];
+    /// not attn.pattern, final.norm or logits
     #[arg(long, value_name = "SITE,…")]
     sites: String,
     #[command(flatten)]
@@ -69,10 +70,13 @@ pub fn activations(arguments: &Arguments) -> anyhow::Result<()> {
     let family: EditFamily = arguments.edit.parse()?;
     let plan = Plan::new(model.stack(), &[family], 1)
         .with_context(|| format!("edit `{:.200}`", arguments.edit))?;
-    let (sourced, kept) =
-        arguments
-            .values
-            .open(plan, opened, corpus.corpus.sequences(), &arguments.inputs)?;
+    let (sourced, kept) = arguments.values.open(
+        plan,
+        opened,
+        corpus.corpus.sequences(),
+        &arguments.inputs,
+        sources::CUT,
+    )?;
     corpus.corpus.retain(|at| kept[at]);
     let sequences = corpus.corpus.sequences();
     sourced.check(opened, &sweep::Divergence::new(), sequences)?;

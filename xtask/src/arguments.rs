@@ -97,8 +97,9 @@ impl Inputs {
         let given = [
             ("--corpus", self.corpus.is_some()),
             ("--rows", self.rows.is_some()),
-            ("--context", self.context.is_some()),
             ("--tokens", self.tokens.is_some()),
+            // The last, because it also applies to a reference text.
+            ("--context", self.context.is_some()),
         ];
         let first = given.into_iter().find(|(_, is_given)| *is_given);
         first.map(|(option, _)| option)

@@ -57,7 +57,8 @@ impl Rounding {
     pub fn told(&self, precision: Precision) -> String {
         match self {
             Self::NotMeasured(_) => {
-                "not measured: memory is too small for a second copy of the model in f32".to_owned()
+                "not measured: no memory is known to be free for a second copy of the model in f32"
+                    .to_owned()
             }
             Self::Measured(_) => self.lines(precision).join(". "),
         }
@@ -111,3 +112,15 @@ pub fn against_f32(
 }
 
 const MIB: f64 = (1_u64 << 20) as f64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How much memory is free may be unknown, so the report does not call it too small.
+    #[test]
+    fn the_report_does_not_call_unknown_memory_too_small() {
+        let told = Rounding::NotMeasured("unknown".to_owned()).told(Precision::Bf16);
+        assert!(told.contains("no memory is known to be free"), "{told}");
+    }
+}

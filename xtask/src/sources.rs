@@ -19,13 +19,18 @@ pub struct Values {
     /// Named tensors for put and add
     #[arg(long, value_name = "FILE.safetensors")]
     vectors: Option<PathBuf>,
-    /// The text that mean and resample take their values from [default: the corpus itself]
+    /// The text that mean and resample take their values from [default: the corpus itself]; all of it is
+    /// read, whatever --rows and --tokens are
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
 }
 
 /// The seed that chooses, for each sequence, the one it is resampled from.
 const SEED: u64 = 0;
+
+/// What to do if no sequence of a text has another of its length.
+pub const CUT: &str =
+    "give --context to cut sequences to one length, or another text with --reference";
 
 /// A plan with the inputs of its edits; means are computed last.
 pub struct Sourced {
@@ -50,8 +55,13 @@ impl Values {
         ]
     }
 
+    /// Whether a text of their own is named for means and resampling.
+    pub fn has_reference(&self) -> bool {
+        self.reference.is_some()
+    }
+
     /// The plan with all inputs of its edits that need no run of the model; and, for each of the run's sequences, whether it can
-    /// run. A sequence cannot run if resampling finds no other of its length.
+    /// run. A sequence cannot run if resampling finds no other of its length; if none can, the error ends with `remedy`.
     ///
     /// # Errors
     /// A file is invalid, or a reference text does not fit the model.
@@ -61,6 +71,7 @@ impl Values {
         opened: &OpenedModel,
         own: &[Vec<u32>],
         inputs: &Inputs,
+        remedy: &str,
     ) -> anyhow::Result<(Sourced, Vec<bool>)> {
         let mut record = manifest::Sources::default();
         let mut tensors = Constants::default();
@@ -79,6 +90,8 @@ impl Values {
                 );
                 let inputs = Inputs {
                     corpus: Some(path.clone()),
+                    rows: None,
+                    tokens: None,
                     ..inputs.clone()
                 };
                 Some(inputs::open_corpus(&inputs, None, opened)?)
@@ -103,9 +116,7 @@ impl Values {
         if resamples {
             let left_out = kept.iter().filter(|kept| !**kept).count();
             if left_out == own.len() {
-                bail!(
-                    "no sequence has another of its length to be resampled from; give --context to cut sequences to one length, or another text with --reference"
-                );
+                bail!("no sequence has another of its length to be resampled from; {remedy}");
             }
             if left_out > 0 {
                 output::say(format_args!(

@@ -7,7 +7,7 @@ use crate::manifest::{self, Manifest};
 use crate::measurement::{Items, Portion, announce, measure, tell_skipped};
 use crate::output::Named;
 use crate::pairs::OpenedPairs;
-use crate::sources::{Sourced, Values};
+use crate::sources::{self, Sourced, Values};
 use crate::summary::Summary;
 use crate::tasks::OpenedTasks;
 use crate::tokens::{TokenBytes, labels_of};
@@ -75,7 +75,7 @@ pub struct Arguments {
     /// Show the plan, and stop
     #[arg(long)]
     dry_run: bool,
-    /// The most members of one family [default: 4096, times the number of heads for families over heads]
+    /// The most members of one family [default: 4096]; families over neurons or dimensions need it
     #[arg(long, value_name = "N")]
     max_members: Option<usize>,
     /// Also measure KL(altered ‖ plain), the Jensen–Shannon divergence and the rank of the next token, which takes two more
@@ -99,7 +99,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE.jsonl", conflicts_with_all = ["corpus", "context", "tokens"])]
     pairs: Option<PathBuf>,
     /// Tasks to score instead of a text: a folder of data sets (arc_easy.jsonl, hellaswag.jsonl, the folder mmlu, …), or a file with
-    /// prompt, options and, if known, gold on each line. mean takes its values over --corpus
+    /// prompt, options and, if known, gold on each line. mean takes its values over --corpus or --reference
     #[arg(long, value_name = "DIR|FILE.jsonl", conflicts_with_all = ["pairs", "per_token", "both_ways", "sort", "until_se", "baseline"])]
     tasks: Option<PathBuf>,
     /// Take the first N items of each task
@@ -414,8 +414,18 @@ impl<'a> Prepared<'a> {
                 !is_of_tasks || !plan.taken_from(Source::Mean).is_empty(),
                 "{option}: chooses the text of mean, and no edit takes means; --items limits the items of tasks"
             );
+            ensure!(
+                !is_of_tasks || option == "--context" || !arguments.values.has_reference(),
+                "{option}: chooses the text of mean, and --reference names another, which is read whole; give one of them"
+            );
         }
-        let (sourced, kept) = arguments.values.open(plan, opened, sequences, inputs)?;
+        let remedy = match text {
+            Text::Pairs(_) => "give at least two pairs of one length",
+            _ => sources::CUT,
+        };
+        let (sourced, kept) = arguments
+            .values
+            .open(plan, opened, sequences, inputs, remedy)?;
         text.retain(|at| kept[at]);
         let tokenizer = match &text {
             Text::Sequences(corpus) if corpus.tokenizer_sha256.is_some() => {

@@ -2,10 +2,10 @@
 
 use crate::RecordingError;
 use crate::layout::{Entry, Layout, first_rows};
-use layerwise_schedule::{Schedule, Selection, Site, Source};
+use layerwise_schedule::{Schedule, Selection, Set, Site, Source};
 use layerwise_sweep::{Failure, MeasureId, Plan, Runner, Subject, SweepError, Work, WorkBytes};
 use layerwise_transformer::{
-    Address, Model, ModelConfig, Observer, Precision, Taken, Values, Workspace,
+    Address, Model, ModelConfig, Observer, Precision, Taken, Values, Workspace, check_site,
     shape_at_one_position,
 };
 use ndarray::{ArrayViewD, Axis};
@@ -33,6 +33,11 @@ pub struct Tensor {
 }
 
 impl Tensor {
+    /// The name in the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn row_bytes(&self, dtype: Precision) -> u64 {
         self.shape.iter().product::<usize>() as u64 * dtype.bytes() as u64
     }
@@ -100,7 +105,7 @@ fn run(
 /// The tensors of selections, separate for each block and each run of a block; `counts` are the [`occurrences`] of a run.
 ///
 /// # Errors
-/// A selection does not have a row for each token.
+/// The model or the schedule lacks a site, or a selection does not have a row for each token.
 pub fn tensors(
     config: &ModelConfig,
     counts: &BTreeMap<At, usize>,
@@ -109,8 +114,11 @@ pub fn tensors(
     let mut tensors: Vec<Tensor> = Vec::new();
     for selection in selections {
         let site = selection.site();
-        if matches!(site, Site::AttnPattern | Site::FinalNorm | Site::Logits) {
-            return Err(RecordingError::NoRows { site });
+        check_site(config, site)?;
+        match site {
+            Site::AttnPattern => return Err(RecordingError::NoRows { site }),
+            Site::FinalNorm | Site::Logits => return Err(RecordingError::AfterBlocks { site }),
+            _ => {}
         }
         if !site.in_block() && selection.chosen_units().is_some() {
             return Err(RecordingError::Units {
@@ -131,12 +139,17 @@ pub fn tensors(
             (true, None) => (0..config.layers).map(Some).collect(),
             (true, Some(blocks)) => blocks.members(config.layers).map(Some).collect(),
         };
+        let runs_of = |block: Option<usize>| counts.get(&(block, site)).copied().unwrap_or(0);
+        if blocks.iter().all(|block| runs_of(*block) == 0) {
+            return Err(RecordingError::NotRun {
+                selection: selection.clone(),
+            });
+        }
         for block in blocks {
-            let runs = counts.get(&(block, site)).copied().unwrap_or(0);
-            if runs == 0 && selection.chosen_blocks().is_some() {
+            let runs = runs_of(block);
+            if let (0, Some(block), Some(_)) = (runs, block, selection.chosen_blocks()) {
                 return Err(RecordingError::NotRun {
-                    selection: selection.clone(),
-                    block: block.unwrap_or(0),
+                    selection: Selection::of(site).blocks(block),
                 });
             }
             for occurrence in 0..runs {
@@ -144,8 +157,8 @@ pub fn tensors(
                     None => site.to_string(),
                     Some(block) => format!("{site}[{block}]"),
                 };
-                if let (Some(units), Some(block)) = (selection.chosen_units(), block) {
-                    name = format!("{site}[{block},{units}]");
+                if let (Some(units), Some(block)) = (&units, block) {
+                    name = format!("{site}[{block},{}]", ascending(units));
                 }
                 if occurrence > 0 {
                     name = format!("{name}#{}", occurrence + 1);
@@ -165,6 +178,17 @@ pub fn tensors(
         }
     }
     Ok(tensors)
+}
+
+/// Ascending units as a set in which neighbours are ranges.
+fn ascending(units: &[usize]) -> Set {
+    let ranges = units.chunk_by(|one, next| one + 1 == *next);
+    let sets = ranges.map(|range| match *range {
+        [first, .., last] => (first..last + 1).into(),
+        _ => Set::from_iter(range.to_vec()),
+    });
+    let none = Set::from_iter(Vec::<usize>::new());
+    sets.reduce(Set::and).unwrap_or(none)
 }
 
 /// The tensors of the file, and their positions.

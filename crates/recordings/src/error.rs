@@ -3,6 +3,7 @@
 use layerwise_files::FileError;
 use layerwise_schedule::{Selection, Site};
 use layerwise_sweep::SweepError;
+use layerwise_transformer::TransformerError;
 use std::io;
 use std::path::PathBuf;
 
@@ -10,6 +11,17 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordingError {
+    /// The model lacks the site.
+    #[error("{0}")]
+    Site(#[from] TransformerError),
+    /// The site comes after the last block, where a recorded run ends.
+    #[error(
+        "`{site}` is not recorded, because the run ends with the last block; choose `resid.post` of that block"
+    )]
+    AfterBlocks {
+        /// The site.
+        site: Site,
+    },
     /// The site does not have a row for each token.
     #[error(
         "`{site}` does not have one row per token; choose a site of the residual stream, of heads or of the MLP"
@@ -32,13 +44,11 @@ pub enum RecordingError {
         /// What was chosen.
         selection: Selection,
     },
-    /// The schedule does not run a selected block.
-    #[error("`{selection}`: block {block} does not run under this edit")]
+    /// The schedule runs no step with this site.
+    #[error("`{selection}` does not occur under this edit; choose a site and a block that it runs")]
     NotRun {
-        /// What was chosen.
+        /// What was chosen, or the first of its blocks that does not occur.
         selection: Selection,
-        /// The block.
-        block: usize,
     },
     /// The header of the file cannot be made.
     #[error("{0}")]

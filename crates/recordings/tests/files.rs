@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_recordings::{Activations, PerToken, Place, RecordingError, occurrences, tensors};
-use layerwise_schedule::{Selection, Site};
+use layerwise_schedule::{Edit, Selection, Site};
 use layerwise_sweep::{Divergence, Plan, Positions, Runner, Subject, collect};
 use layerwise_transformer::{Model, ModelConfig, Precision, Recording};
 use layerwise_weights::TensorFile;
@@ -173,6 +173,42 @@ fn a_finished_file_stays_at_its_place_until_values_are_added() {
     // Nothing is missing, so nothing is added.
     begin(&sequences).unwrap().finish(&path).unwrap();
     assert_eq!(read::<i64>(&path, "sequence_offsets"), [0, 3, 8]);
+}
+
+/// The columns are in ascending order, whatever the order of writing.
+#[test]
+fn names_show_units_in_the_order_of_the_columns() {
+    let model = Model::random(ModelConfig::tiny(), 3);
+    let plan = Plan::plain(model.stack()).unwrap();
+    let counts = occurrences(&model, &plan, &model.plain(), &[1, 2]).unwrap();
+    let check = |written: &str, names: &[&str]| {
+        let selections = Selection::read_all(written, model.stack()).unwrap();
+        let found = tensors(model.config(), &counts, &selections).unwrap();
+        let found: Vec<String> = found.iter().map(|own| own.name().to_owned()).collect();
+        assert_eq!(found, names, "{written}");
+    };
+    check("mlp.out[0,[2,0]]", &["mlp.out[0,[0,2]]"]);
+    check("mlp.out[0,[2,2]]", &["mlp.out[0,2]"]);
+    check(
+        "mlp.out[0,[3,1,0]],mlp.out[0,[0..2,3]]",
+        &["mlp.out[0,[0..2,3]]"],
+    );
+}
+
+#[test]
+fn sites_that_do_not_occur_are_refused() {
+    let check = |edit: &str, site: Site, expected: &str| {
+        let model = Model::random(ModelConfig::tiny(), 3);
+        let plan = Plan::plain(model.stack()).unwrap();
+        let schedule = edit.parse::<Edit>().unwrap().apply(&model.plain()).unwrap();
+        let counts = occurrences(&model, &plan, &schedule, &[1, 2]).unwrap();
+        let error = tensors(model.config(), &counts, &[Selection::of(site)]).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    let absent = "`attn.out` does not occur under this edit";
+    check("drop_attn(0..L)", Site::AttnOut, absent);
+    let after = "`final.norm` is not recorded, because the run ends with the last block";
+    check("id", Site::FinalNorm, after);
 }
 
 #[test]

@@ -62,8 +62,8 @@ impl<'a> Writer<'a> {
     /// with white space.
     ///
     /// # Errors
-    /// The prompt is empty or longer than the model's context, a logit is not finite, no tokens spell a word, or a path is longer
-    /// than the model's context.
+    /// The prompt is empty or longer than the model's context, a logit is not finite, no tokens spell a word, or the context is full
+    /// before the text ends.
     pub fn write(&self, asked: &Asked) -> Result<Written, RescoringError> {
         let most = asked.answer.most_tokens();
         match &asked.answer {
@@ -85,7 +85,7 @@ impl<'a> Writer<'a> {
                 });
             }
         }
-        self.written(&generation)
+        self.whole(&generation, prompt.len() + most)
     }
 
     fn along(
@@ -114,15 +114,7 @@ impl<'a> Writer<'a> {
         generation
             .by_ref()
             .try_for_each(|choice| choice.map(drop))?;
-        let written = self.written(&generation)?;
-        match generation.end() {
-            Some(End::Context) => Err(RescoringError::Length {
-                sentence: written.text,
-                found: prompt.len() + most,
-                context: self.model.config().context,
-            }),
-            _ => Ok(written),
-        }
+        self.whole(&generation, prompt.len() + most)
     }
 
     fn settings(&self, most: usize, end_tokens: Vec<u32>) -> Settings {
@@ -132,15 +124,25 @@ impl<'a> Writer<'a> {
         })
     }
 
-    fn written<C: Constraint>(
+    /// What was written, unless it ended only because the context was full; it would have taken `needed` tokens at most.
+    fn whole<C: Constraint>(
         &self,
         generation: &Generation<'_, C>,
+        needed: usize,
     ) -> Result<Written, RescoringError> {
         let tokens = generation.tokens();
-        Ok(Written {
-            text: self.tokenizer.decode(tokens)?.trim().to_owned(),
-            tokens: tokens.len(),
-        })
+        let text = self.tokenizer.decode(tokens)?.trim().to_owned();
+        match generation.end() {
+            Some(End::Context) => Err(RescoringError::Length {
+                sentence: text,
+                found: needed,
+                context: self.model.config().context,
+            }),
+            _ => Ok(Written {
+                text,
+                tokens: tokens.len(),
+            }),
+        }
     }
 }
 
@@ -191,5 +193,25 @@ mod tests {
                 .unwrap();
             assert!(free.tokens <= 12 && !free.text.contains('\n'), "{free:?}");
         }
+    }
+
+    #[test]
+    fn a_text_that_the_context_cuts_is_no_correction() {
+        let (model, tokenizer) = embedded();
+        let writer = Writer::new(&model, &tokenizer, Vec::new()).unwrap();
+        let context = model.config().context;
+        let mut prompt = tokenizer.encode("The king said that he was").unwrap();
+        prompt = prompt.into_iter().cycle().take(context - 1).collect();
+        let asked = Asked {
+            id: "a".to_owned(),
+            prompt,
+            answer: Answer::Free { most_tokens: 12 },
+        };
+        let outcome = writer.write(&asked);
+        let expected = context + 11;
+        assert!(
+            matches!(outcome, Err(RescoringError::Length { found, .. }) if found == expected),
+            "{outcome:?}"
+        );
     }
 }

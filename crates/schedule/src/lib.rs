@@ -9,7 +9,7 @@
 //! Here a way of running the blocks is a *value*, a [`Schedule`], and an experiment is an [`Edit`] of the plain schedule.
 //! Values can be compared, printed and counted before any tensor is touched. Edits can be chained, and the laws that they obey
 //! are tested as equations.
-//! computed once.
+//! Schedules of one run share their prefixes in a [`Trie`], and each shared prefix is computed once.
 //!
 //! # Guide
 //!
@@ -97,7 +97,7 @@
 //! | `cut(S,U,Q,K)` | in heads U of blocks S, queries Q do not attend to keys K; the other attention weights are renormalised |
 //! | `e₁ ; e₂` | first e₁, then e₂ |
 //!
-//! S is one block `5`, a half-open range `4..8`, or a bracketed list of both, `[5,7,9..12]`.
+//! S is one block `5`, a half-open range `4..8` or `4..` (up to the last), or a bracketed list of both, `[5,7,9..12]`.
 //! A block is an expression of integers, `L` (the number of blocks) and, in a family, `l` and `m`, with `+`, `-`, `*`,
 //! parentheses, and a sign in front; `*` binds tighter than `+` and `-`.
 //! A literal negative number counts from the end, as in `drop(-1)`. Any other negative expression, such as `(-1)` or `l-1` at l =

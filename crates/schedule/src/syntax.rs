@@ -267,15 +267,15 @@ impl<'a> Parser<'a> {
             Name::Cut => {
                 let blocks = self.set()?;
                 self.comma()?;
-                let heads = self.open_set()?;
+                let heads = self.set()?;
                 self.comma()?;
-                let queries = self.open_set()?;
+                let queries = self.set()?;
                 self.comma()?;
                 Operation::Cut {
                     blocks,
                     heads,
                     queries,
-                    keys: self.open_set()?,
+                    keys: self.set()?,
                 }
             }
             Name::Scale(target) => {
@@ -295,7 +295,7 @@ impl<'a> Parser<'a> {
         Ok((i, self.expression()?))
     }
 
-    /// A block, a range, or a list of both in brackets.
+    /// One index, a range, which may have no end, or a list of both in brackets.
     fn set(&mut self) -> Result<Set<Expression>, ScheduleError> {
         if self.accept("[") {
             self.list(Self::item).map(Set)
@@ -304,16 +304,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A set of units or positions, whose ranges may have no end.
-    fn open_set(&mut self) -> Result<Set<Expression>, ScheduleError> {
-        if self.accept("[") {
-            self.list(Self::open_item).map(Set)
-        } else {
-            Ok(Set(vec![self.open_item()?]))
-        }
-    }
-
-    fn open_item(&mut self) -> Result<Item<Expression>, ScheduleError> {
+    fn item(&mut self) -> Result<Item<Expression>, ScheduleError> {
         let start = self.expression()?;
         if !self.accept("..") {
             return Ok(Item::Block(start));
@@ -356,12 +347,12 @@ impl<'a> Parser<'a> {
         if self.accept("[") {
             blocks = Some(self.set()?);
             if self.accept(",") {
-                units = Some(self.open_set()?);
+                units = Some(self.set()?);
             }
             self.expect("]", "`,` or `]`")?;
         }
         if self.accept("@") {
-            positions = Some(self.open_set()?);
+            positions = Some(self.set()?);
         }
         Ok(Selection {
             site,
@@ -390,18 +381,6 @@ impl<'a> Parser<'a> {
         }
         self.expect("]", "`,` or `]`")?;
         Ok(entries)
-    }
-
-    fn item(&mut self) -> Result<Item<Expression>, ScheduleError> {
-        let start = self.expression()?;
-        Ok(if self.accept("..") {
-            Item::Span(Span {
-                start,
-                end: self.expression()?,
-            })
-        } else {
-            Item::Block(start)
-        })
     }
 
     fn span(&mut self) -> Result<Span<Expression>, ScheduleError> {

@@ -53,21 +53,38 @@ impl Sources {
     }
 }
 
-/// For each sequence, the index of a sequence of another text with the same length, in a seeded order; `None` if there is none.
+/// For each sequence, the index of a sequence of another text with the same length and other tokens, in a seeded order; `None` if
+/// there is none.
 pub fn partners_among(
     sequences: &[Vec<u32>],
     others: &[Vec<u32>],
     seed: u64,
 ) -> Vec<Option<usize>> {
-    let order = partners(others, seed);
+    let mut alike = by_length(others);
+    for (length, alike) in &mut alike {
+        layerwise_schedule::shuffle(alike, seed_of(*length, seed));
+    }
     let partner = |(at, sequence): (usize, &Vec<u32>)| {
-        let alike: Vec<usize> = (0..others.len())
-            .filter(|other| others[*other].len() == sequence.len())
-            .collect();
-        let found = *alike.get(at.checked_rem(alike.len())?)?;
-        Some(order[found].unwrap_or(found))
+        let alike = alike.get(&sequence.len())?;
+        let (before, after) = alike.split_at(at % alike.len());
+        let mut from_here = after.iter().chain(before).copied();
+        from_here.find(|other| others[*other] != *sequence)
     };
     sequences.iter().enumerate().map(partner).collect()
+}
+
+/// The indices of the sequences of each length.
+fn by_length(sequences: &[Vec<u32>]) -> BTreeMap<usize, Vec<usize>> {
+    let mut found: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (at, sequence) in sequences.iter().enumerate() {
+        found.entry(sequence.len()).or_default().push(at);
+    }
+    found
+}
+
+/// Each length has a separate random stream, so that further lengths do not change it.
+fn seed_of(length: usize, seed: u64) -> u64 {
+    seed ^ (length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// Pairs sequences of equal length by one seeded cyclic shift of a seeded shuffle, so that no sequence is its own partner.
@@ -85,18 +102,13 @@ pub fn partners_among(
 /// assert!(found.iter().enumerate().all(|(at, partner)| *partner != Some(at)));
 /// ```
 pub fn partners(sequences: &[Vec<u32>], seed: u64) -> Vec<Option<usize>> {
-    let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (at, sequence) in sequences.iter().enumerate() {
-        by_length.entry(sequence.len()).or_default().push(at);
-    }
     let mut found = vec![None; sequences.len()];
-    for (length, mut alike) in by_length {
+    for (length, mut alike) in by_length(sequences) {
         let count = alike.len();
         if count < 2 {
             continue;
         }
-        // Each length has a separate random stream, so that further lengths do not change it.
-        let seed = seed ^ (length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let seed = seed_of(length, seed);
         layerwise_schedule::shuffle(&mut alike, seed);
         let mut shifts: Vec<usize> = (1..count).collect();
         layerwise_schedule::shuffle(&mut shifts, seed.wrapping_add(1));

@@ -80,8 +80,11 @@ impl<'a> Author<'a> {
             let written = self.writer.write(asked).map_err(Failure::other)?;
             Ok((written.text, written.tokens))
         };
-        let id = MeasureId::new("corrections", 2)
-            .with_settings(format!("{mode} {:?}", self.writer.end_tokens()));
+        let id = MeasureId::new("corrections", 3).with_settings(format!(
+            "{mode} {:?} {}",
+            self.writer.end_tokens(),
+            self.tokenizer.sha256()
+        ));
         let work: Work<'_, Asked, (String, usize)> = Work::new(id, bytes, write)
             .called("utterance", "the corrections")
             .depending_on(Asked::numbers);

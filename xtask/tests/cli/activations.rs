@@ -192,8 +192,17 @@ fn what_cannot_be_written_is_refused() {
         (&["--sites", "resid.post[3]"], "3 is out of range"),
         (
             &["drop(1)", "--sites", "attn.out[1]"],
-            "does not run under this edit",
+            "`attn.out[1]` does not occur under this edit",
         ),
+        (
+            &["drop_attn(0..L)", "--sites", "resid.post,attn.out"],
+            "`attn.out` does not occur under this edit",
+        ),
+        (
+            &["drop_attn(1)", "--sites", "resid.mid[0..2]"],
+            "`resid.mid[1]` does not occur under this edit",
+        ),
+        (&["--sites", "final.norm"], "`final.norm` is not recorded"),
         (&["drop(l)", "--sites", "attn.out"], "`l`"),
         (&["donor(embed)", "--sites", "attn.out"], "pairs"),
         (&["add(embed,v,1)", "--sites", "attn.out"], "a tensor `v`"),
@@ -201,6 +210,21 @@ fn what_cannot_be_written_is_refused() {
         let arguments = [arguments, &["--out", "a.safetensors"]].concat();
         run(&sandbox, &arguments).refused(&[expected]);
         assert_eq!(sandbox.contents(), before, "{arguments:?}");
+    }
+}
+
+/// A site that the model lacks is refused with the reason, whether or not blocks are chosen.
+#[test]
+fn sites_that_the_model_lacks_are_refused() {
+    let sandbox = Sandbox::with_ids(&token_ids(2, LENGTH, 29));
+    let model = tiny("olmo2");
+    for sites in ["attn.norm", "attn.norm[1]", "resid.post,mlp.norm"] {
+        let fixed = ["activations", "--model", &model, "--corpus", "ids.npy"];
+        let on = ["--sites", sites, "--out", "a.safetensors"];
+        let expected = "its sublayers read the residual stream itself";
+        sandbox
+            .xtask(&[&fixed[..], &on].concat())
+            .refused(&[expected]);
     }
 }
 

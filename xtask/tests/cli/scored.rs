@@ -281,6 +281,15 @@ fn what_cannot_be_scored_is_refused() {
         let told = format!("{option}: chooses the text of mean, and no edit takes means");
         check(&[&["drop(0)", option, value], &own[..]].concat(), &[&told]);
     }
+    for (option, value) in [
+        ("--rows", "5"),
+        ("--tokens", "500"),
+        ("--corpus", "text.txt"),
+    ] {
+        let both = ["mean(mlp.out[1])", "--reference", "text.txt", option, value];
+        let told = format!("{option}: chooses the text of mean, and --reference names another");
+        check(&[&both[..], &own[..]].concat(), &[&told]);
+    }
     check(
         &["drop(0)", "--out", "o.csv", "--per-item", "i.csv"],
         &["--tasks"],

@@ -267,6 +267,37 @@ fn means_are_kept_with_a_run_and_sources_are_told() {
     assert!(planned.contains("one plain pass for means"), "{planned}");
 }
 
+/// `--rows` and `--tokens` cut the text that is measured, not the text of means.
+#[test]
+fn a_reference_text_is_read_whole() {
+    let sandbox = Sandbox::with_ids(&token_ids(5, 9, 29));
+    sandbox.write("other.npy", &crate::npy(&token_ids(7, 9, 29)));
+    let model = tiny("gpt2");
+    for cut in [["--rows", "2"], ["--tokens", "20"]] {
+        let on = ["--model", &model, "--reference", "other.npy", "--fresh"];
+        let edits = ["mean(mlp.out[l])"];
+        let told = sandbox.sweep(&[&edits[..], &on, &cut].concat()).succeeded();
+        let told = told.stderr;
+        assert!(told.contains("over 7 sequences, 63 tokens"), "{told}");
+        let run = &sandbox.json("out.csv.run/manifest.json")["runs"][0];
+        assert_eq!(run["sources"]["reference"]["sequences"], 7);
+        assert_ne!(run["corpus"]["sequences"], 5);
+    }
+}
+
+/// Pairs cannot be cut to one length.
+#[test]
+fn pairs_without_a_partner_are_refused_with_what_helps() {
+    let sandbox = Sandbox::new();
+    let lines = "{\"clean\":[1,2,3],\"corrupted\":[4,5,6],\"answer\":1}\n{\"clean\":[1,2],\"corrupted\":[4,5],\"answer\":1}\n";
+    sandbox.write("pairs.jsonl", lines.as_bytes());
+    let model = tiny("gpt2");
+    let on = ["--model", &model, "--pairs", "pairs.jsonl"];
+    let arguments = [&["sweep", "resample(mlp.out[l])"][..], &on].concat();
+    let expected = "to be resampled from; give at least two pairs of one length";
+    sandbox.xtask(&arguments).refused(&[expected]);
+}
+
 #[test]
 fn sequences_without_a_partner_are_left_out_and_counted() {
     let sandbox = Sandbox::new();

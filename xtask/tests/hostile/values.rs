@@ -95,7 +95,11 @@ pub(crate) fn edits() -> Vec<Case> {
             "zero(mlp.post[l,h])",
             &["members"],
         ),
-        edit("open range of blocks", "zero(mlp.out[1..])", &["expected"]),
+        edit(
+            "open range of blocks out of range",
+            "zero(mlp.out[2..])",
+            &["2 is out of range", "2 blocks"],
+        ),
         Case::refused(
             (87, "family over positions of sequences that differ"),
             |sandbox| {

@@ -36,7 +36,7 @@ impl Experiment for AblationKinds {
         About {
             summary: "A block's sublayers ablated by zero, mean and resampling",
             title: "Ablating sublayers by zero, mean and resampling",
-            stands_for: "Nothing published; the paper's drop of a block is the zero ablation of both sublayers",
+            stands_for: "Nothing published; the paper's drop of a block is the zero ablation of both sublayers, except in models that norm the sum of a sublayer and its input",
             caption: "KL(plain ‖ altered) in nats when the update of one sublayer is replaced by 0, by its mean over the sequences, or by that of another sequence at the same position, against relative depth. Means over positions 1 to T−1 of at most the first 16 sequences of the text, cut to one length of at most 128 tokens. Bands are one standard error, clustered by sequence.",
             paper_says: "The paper drops whole blocks. Later blocks never saw a zero update in training; a resampled update is a typical one, but carries information about another text.",
         }

@@ -3,7 +3,7 @@
 use crate::strategies::{edit, relabelling};
 use layerwise_schedule::{
     Bounds, Coefficient, Edit, EditFamily, Operation, Replacement, Residual, Schedule,
-    ScheduleError, Selection, Set, Site, Source, Stack, Trie, Units,
+    ScheduleError, Selection, Set, Site, Source, Stack, Target, Trie, Units,
 };
 use proptest::prelude::*;
 
@@ -35,6 +35,19 @@ fn texts_and_operations_are_two_forms_of_one_edit() {
     let change = Operation::Change;
     let number = |value| Coefficient::new(value).unwrap();
     let name = || "probe/layer.3:head-2".parse().unwrap();
+    check(
+        "zero(resid.post[4..])",
+        change(
+            Selection::of(Site::ResidPost).blocks(4..6),
+            Replacement::Zero,
+        ),
+        "zero(resid.post[4..6])",
+    );
+    check(
+        "drop([0,-2..])",
+        Operation::Drop(Target::Block, Set::from(0).and(4..6)),
+        "drop([0,4..6])",
+    );
     check(
         "zero(embed)",
         change(Selection::of(Site::Embed), Replacement::Zero),
@@ -264,6 +277,25 @@ fn positions_are_checked_against_the_length_of_a_sequence() {
     let none_left = "`cut(0,1,2,1..3)`: in a sequence of 3 tokens, query 2 of head 1 is left without any key; at least one must remain";
     check_within(2, "cut(0,1,2,1..3)", 3, Some(none_left));
     check_within(2, "cut(0,1,2,0..2)", 3, None);
+}
+
+/// Ranges without an end need no parsing to exist.
+#[test]
+fn operations_with_ranges_without_an_end_print_what_is_read_back() {
+    let check = |operation: Operation, text: &str| {
+        assert_eq!(operation.to_string(), text);
+        let read = text.parse::<Edit>().unwrap();
+        let applied = |edit: &Edit| edit.apply(&Schedule::plain(stack()).unwrap()).unwrap();
+        assert_eq!(applied(&read), applied(&Edit::from(operation)), "{text}");
+    };
+    check(Operation::Drop(Target::Block, (4..).into()), "drop(4..)");
+    check(
+        Operation::Change(Selection::of(Site::MlpOut).blocks(4..), Replacement::Zero),
+        "zero(mlp.out[4..])",
+    );
+    let read = Selection::read_all("resid.post[4..],mlp.out[1..,0]", stack()).unwrap();
+    assert_eq!(read[0], Selection::of(Site::ResidPost).blocks(4..6));
+    assert_eq!(read.len(), 2);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use layerwise_architecture::{Attention, PerLayer};
 use layerwise_schedule::{Bounds, Edit, EditFamily, Schedule, Site, Source};
 use layerwise_sweep::{
     Begun, Failure, Journals, Measure, MeasureId, Plan, Progress, Reached, Runner, Sources,
-    SweepError, partners,
+    SweepError, partners, partners_among,
 };
 use layerwise_transformer::{Batch, Constants, Model, ModelConfig, Taken, Values};
 use ndarray::{ArrayD, IxDyn};
@@ -365,4 +365,19 @@ fn a_value_that_is_not_finite_is_found_where_an_edit_makes_it() {
         ),
         "{origin}"
     );
+}
+
+/// A reference text may contain the sequences of the run.
+#[test]
+fn no_sequence_is_resampled_from_itself() {
+    let of = |first: u32, length: u32| (first..first + length).collect::<Vec<u32>>();
+    let all = [of(0, 10), of(20, 12), of(40, 10)];
+    for seed in 0..4 {
+        let found = partners_among(&all, &all, seed);
+        assert_eq!(found, [Some(2), None, Some(0)]);
+    }
+    let twice = [of(0, 10), of(0, 10)];
+    assert_eq!(partners_among(&twice, &twice, 0), [None, None]);
+    assert_eq!(partners_among(&twice, &all, 0), [Some(2), Some(2)]);
+    assert_eq!(partners_among(&twice, &[], 0), [None, None]);
 }
