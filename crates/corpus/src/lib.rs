@@ -33,7 +33,6 @@ mod sequences;
 mod text;
 mod tokenizer;
 
-use sequences::Collection;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -43,7 +42,7 @@ pub use labels::Labels;
 pub use layerwise_files::{FileError, OpenedFile};
 pub use parquet::text_columns;
 pub use pieces::Piece;
-pub use sequences::{Bos, Corpus, Options, Skipped};
+pub use sequences::{Bos, Corpus, Options, Skipped, of_ids};
 pub use text::{error_in_line, json_line, read_text, read_text_in};
 pub use tokenizer::{Beginning, BosSource, Habit, Replaced, Tokenizer};
 
@@ -99,36 +98,6 @@ pub fn of_text(
 ) -> Result<Corpus, CorpusError> {
     options.check()?;
     text::windows(Path::new("text in memory"), text, tokenizer, options)
-}
-
-/// Takes rows of token ids in memory as sequences, each cut to T.
-///
-/// ```
-/// # use layerwise_corpus::{Options, of_ids};
-/// let corpus = of_ids(&[vec![0, 5, 3, 8], vec![9, 2, 6]], &Options::new(512, 50_257))?;
-/// assert_eq!(corpus.tokens(), 7);
-/// # Ok::<(), layerwise_corpus::CorpusError>(())
-/// ```
-///
-/// # Errors
-///
-/// The options cannot be met, a token id is not below [`Options::vocab`], or no row is usable. Messages call them
-/// `token ids in memory`.
-pub fn of_ids(rows: &[Vec<u32>], options: &Options) -> Result<Corpus, CorpusError> {
-    options.check()?;
-    let mut collection = Collection::of_ids(Path::new("token ids in memory"), options)?;
-    for (row, ids) in (0..).zip(rows) {
-        collection.document();
-        if ids.len() > options.context {
-            collection.cut();
-        }
-        let ids = ids.iter().take(options.context);
-        let ids = ids.map(|id| i128::from(*id));
-        if collection.push(Place::Row(row), None, 0, ids)?.is_break() {
-            break;
-        }
-    }
-    collection.finish()
 }
 
 /// The format of a file, by its name.

@@ -311,3 +311,33 @@ impl<'a> Collection<'a> {
         Ok(self.corpus)
     }
 }
+
+/// Takes rows of token ids in memory as sequences, each cut to T.
+///
+/// ```
+/// # use layerwise_corpus::{Options, of_ids};
+/// let corpus = of_ids(&[vec![0, 5, 3, 8], vec![9, 2, 6]], &Options::new(512, 50_257))?;
+/// assert_eq!(corpus.tokens(), 7);
+/// # Ok::<(), layerwise_corpus::CorpusError>(())
+/// ```
+///
+/// # Errors
+///
+/// The options cannot be met, a token id is not below [`Options::vocab`], or no row is usable. Messages call them
+/// `token ids in memory`.
+pub fn of_ids(rows: &[Vec<u32>], options: &Options) -> Result<Corpus, CorpusError> {
+    options.check()?;
+    let mut collection = Collection::of_ids(Path::new("token ids in memory"), options)?;
+    for (row, ids) in (0..).zip(rows) {
+        collection.document();
+        if ids.len() > options.context {
+            collection.cut();
+        }
+        let ids = ids.iter().take(options.context);
+        let ids = ids.map(|id| i128::from(*id));
+        if collection.push(Place::Row(row), None, 0, ids)?.is_break() {
+            break;
+        }
+    }
+    collection.finish()
+}

@@ -289,7 +289,7 @@ fn a_reference_text_is_read_whole() {
 #[test]
 fn pairs_without_a_partner_are_refused_with_what_helps() {
     let sandbox = Sandbox::new();
-    let lines = "{\"clean\":[1,2,3],\"corrupted\":[4,5,6],\"answer\":1}\n{\"clean\":[1,2],\"corrupted\":[4,5],\"answer\":1}\n";
+    let lines = "{\"clean\":[1,2,3,4],\"corrupted\":[4,5,6,7],\"answer\":1}\n{\"clean\":[1,2,3],\"corrupted\":[4,5,6],\"answer\":1}\n";
     sandbox.write("pairs.jsonl", lines.as_bytes());
     let model = tiny("gpt2");
     let on = ["--model", &model, "--pairs", "pairs.jsonl"];
