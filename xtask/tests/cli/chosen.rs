@@ -227,6 +227,22 @@ fn a_file_of_prompts_is_continued_and_taken_up_again() {
         .succeeded();
 }
 
+/// Ids give the same tokens, but their texts, and what ends at a text, are the tokenizer's.
+#[test]
+fn continuations_of_another_tokenizer_are_not_taken_up() {
+    let (sandbox, _) = with_template(TEMPLATE.as_bytes());
+    let tokenizer = sandbox.read("model/tokenizer.json");
+    std::fs::remove_file(sandbox.path("model/tokenizer.json")).unwrap();
+    sandbox.write("prompts.jsonl", b"{\"ids\": [5, 6, 7]}");
+    let prompts = ["generate", "--model", "model", "--prompts", "prompts.jsonl"];
+    let arguments = [&prompts[..], &["--max-tokens", "2", "--out", "out.jsonl"]].concat();
+    sandbox.xtask(&arguments).succeeded();
+    sandbox.write("model/tokenizer.json", &tokenizer);
+    sandbox
+        .xtask(&arguments)
+        .refused(&["the journal belongs to another run", "--fresh"]);
+}
+
 #[test]
 fn prompts_that_cannot_be_are_refused() {
     let [embedded, _] = embedded_model();

@@ -242,6 +242,12 @@ fn a_transformer_writes_freely_and_along_lattices() {
     };
     let plain = read(&["--plain", "--bos", "none"]);
     assert_eq!(read(&["--chat-template", "said.jinja"]), plain);
+    let manifest = sandbox.json("asked/manifest.json");
+    let files = manifest["labelled"].as_array().unwrap();
+    assert!(
+        files.iter().any(|it| it["file"] == "said.jinja"),
+        "{files:?}"
+    );
     assert_ne!(read(&["--chat-template", "other.jinja"]), plain);
     let keep = [&options[..], &["--count", "keep", "--fresh"]].concat();
     rescore(&sandbox, &keep).succeeded();
@@ -447,6 +453,8 @@ fn what_cannot_be_rescored_is_refused() {
     sandbox.write("lists.json", LISTS.as_bytes());
     sandbox.write("template.txt", b"{list} {other}");
     sandbox.write("empty.txt", b"\n");
+    let long = "word ".repeat(300);
+    sandbox.write("long.txt", format!("{long}{{list}}").as_bytes());
     let ([model, _], tiny) = (embedded_model(), tiny("gpt2"));
     for (options, mentioned) in [
         (
@@ -505,6 +513,17 @@ fn what_cannot_be_rescored_is_refused() {
         (
             &["--model", &model, "--trigrams", "sentences.txt"],
             &["--model", "--trigrams"],
+        ),
+        (
+            &[
+                "--model",
+                &model,
+                "--mode",
+                "generate",
+                "--template",
+                "long.txt",
+            ],
+            &["utterance `a`", "at most 256, the model's context"],
         ),
         (&["--end-token", "1"], &["--model"]),
         (

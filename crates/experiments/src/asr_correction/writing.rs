@@ -84,8 +84,11 @@ pub(super) fn measure(
             let written = writer.write(asked).at(|| asked.id.clone())?;
             Ok((written.text, written.tokens))
         };
-        let id = MeasureId::new("asr-corrections", 2)
-            .with_settings(format!("{mode} {:?}", writer.end_tokens()));
+        let id = MeasureId::new("asr-corrections", 3).with_settings(format!(
+            "{mode} {:?} {}",
+            writer.end_tokens(),
+            tokenizer.sha256()
+        ));
         let [reading, result] = Asked::most_bytes(asked, subject.model);
         let bytes = WorkBytes { reading, result };
         let fits = |_: &(String, usize)| true;
