@@ -269,7 +269,7 @@ fn without_place(error: &serde_json::Error) -> String {
     reason[..end].to_owned()
 }
 
-/// A line of JSON. At most [`MOST_VALUES`] values are accepted, since each takes far more memory than text.
+/// A line of JSON. At most 2²¹ values are accepted, since each takes far more memory than text.
 ///
 /// # Errors
 ///
