@@ -3,13 +3,16 @@
 use crate::program;
 use layerwise::architecture::ConfigError;
 use layerwise::arrays::ArrayError;
+use layerwise::chat::ChatError;
 use layerwise::corpus::CorpusError;
+use layerwise::exits::ExitError;
 use layerwise::experiments::core::table::TableError;
 use layerwise::files::FileError;
 use layerwise::journal::{JournalError, Shard};
 use layerwise::recordings::RecordingError;
 use layerwise::schedule::{ScheduleError, Source};
 use layerwise::sweep::SweepError;
+use layerwise::tasks::TaskError;
 use layerwise::transformer::{MissingValues, TransformerError};
 use layerwise::weights::WeightsError;
 
@@ -22,10 +25,21 @@ pub fn of(error: &anyhow::Error) -> Option<String> {
             Some(TransformerError::Weights(weights)) => Some(weights),
             _ => cause.downcast_ref(),
         };
-        let corpus: Option<&CorpusError> = cause.downcast_ref();
+        let corpus: Option<&CorpusError> = match cause.downcast_ref() {
+            Some(TaskError::Corpus(corpus)) => Some(corpus),
+            _ => cause.downcast_ref(),
+        };
+        let chat = match cause.downcast_ref() {
+            Some(ChatError::File(file)) => Some(file),
+            _ => None,
+        };
+        let exit = match cause.downcast_ref() {
+            Some(ExitError::File(file)) => Some(file),
+            _ => None,
+        };
         let file = match (weights, corpus) {
             (Some(WeightsError::File(file)), _) | (_, Some(CorpusError::File(file))) => Some(file),
-            _ => cause.downcast_ref(),
+            _ => chat.or(exit).or_else(|| cause.downcast_ref()),
         };
         let text = corpus.and_then(of_text);
         let config = match transformer {

@@ -41,6 +41,20 @@ pub enum RescoringError {
         /// The model's context, in tokens.
         context: usize,
     },
+    /// The model's context was full before a correction ended.
+    #[error(
+        "the correction of `{id}` does not fit: after a prompt of {prompt} tokens, the model's context of {context} is full at {text:.60?}; shorten the prompt, or take a model with a longer context"
+    )]
+    Cut {
+        /// The utterance.
+        id: String,
+        /// The number of tokens of the prompt.
+        prompt: usize,
+        /// The text so far.
+        text: String,
+        /// The model's context, in tokens.
+        context: usize,
+    },
     /// The log-probability that the model gives a token is not finite.
     #[error(
         "the log-probability of a sentence is not finite; the model's weights overflow, or are damaged"

@@ -67,14 +67,14 @@ impl<'a> Writer<'a> {
     pub fn write(&self, asked: &Asked) -> Result<Written, RescoringError> {
         let most = asked.answer.most_tokens();
         match &asked.answer {
-            Answer::Free { .. } => self.free(&asked.prompt, most),
-            Answer::Path { slots } => self.along(&asked.prompt, slots, most),
+            Answer::Free { .. } => self.free(asked, most),
+            Answer::Path { slots } => self.along(asked, slots, most),
         }
     }
 
-    fn free(&self, prompt: &[u32], most: usize) -> Result<Written, RescoringError> {
+    fn free(&self, asked: &Asked, most: usize) -> Result<Written, RescoringError> {
         let settings = self.settings(most, self.end_tokens.clone());
-        let mut generation = Generation::new(self.model, &self.plain, prompt, settings)?;
+        let mut generation = Generation::new(self.model, &self.plain, &asked.prompt, settings)?;
         while let Some(choice) = generation.next() {
             choice?;
             let text = self.tokenizer.decode(generation.tokens())?;
@@ -85,18 +85,18 @@ impl<'a> Writer<'a> {
                 });
             }
         }
-        self.whole(&generation, prompt.len() + most)
+        self.whole(asked, &generation)
     }
 
     fn along(
         &self,
-        prompt: &[u32],
+        asked: &Asked,
         slots: &[Vec<Option<String>>],
         most: usize,
     ) -> Result<Written, RescoringError> {
         let ends_blank = self
             .tokenizer
-            .decode(prompt)?
+            .decode(&asked.prompt)?
             .ends_with(char::is_whitespace);
         let mut end_tokens = self.end_tokens.clone();
         if let [line_break] = self.tokenizer.encode("\n")?.as_slice() {
@@ -110,11 +110,11 @@ impl<'a> Writer<'a> {
         let constraint = Spells::new(lattice, Arc::clone(&self.texts), end_tokens.clone());
         let settings = self.settings(most, end_tokens);
         let mut generation =
-            Generation::constrained(self.model, &self.plain, prompt, settings, constraint)?;
+            Generation::constrained(self.model, &self.plain, &asked.prompt, settings, constraint)?;
         generation
             .by_ref()
             .try_for_each(|choice| choice.map(drop))?;
-        self.whole(&generation, prompt.len() + most)
+        self.whole(asked, &generation)
     }
 
     fn settings(&self, most: usize, end_tokens: Vec<u32>) -> Settings {
@@ -124,18 +124,19 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// What was written, unless it ended only because the context was full; it would have taken `needed` tokens at most.
+    /// What was written, unless it ended only because the context was full.
     fn whole<C: Constraint>(
         &self,
+        asked: &Asked,
         generation: &Generation<'_, C>,
-        needed: usize,
     ) -> Result<Written, RescoringError> {
         let tokens = generation.tokens();
         let text = self.tokenizer.decode(tokens)?.trim().to_owned();
         match generation.end() {
-            Some(End::Context) => Err(RescoringError::Length {
-                sentence: text,
-                found: needed,
+            Some(End::Context) => Err(RescoringError::Cut {
+                id: asked.id.clone(),
+                prompt: asked.prompt.len(),
+                text,
                 context: self.model.config().context,
             }),
             _ => Ok(Written {
@@ -208,9 +209,9 @@ mod tests {
             answer: Answer::Free { most_tokens: 12 },
         };
         let outcome = writer.write(&asked);
-        let expected = context + 11;
+        let expected = context - 1;
         assert!(
-            matches!(outcome, Err(RescoringError::Length { found, .. }) if found == expected),
+            matches!(outcome, Err(RescoringError::Cut { prompt, .. }) if prompt == expected),
             "{outcome:?}"
         );
     }

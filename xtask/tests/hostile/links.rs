@@ -16,6 +16,15 @@ const ACTIVATIONS: &str = "a.safetensors.run/activations.partial";
 /// A file of a run that is a link to a file elsewhere, which must stay unchanged (its length is compared), or a dangling link,
 /// whose target must stay absent.
 fn linked(what: &'static str, file: &'static str, is_there: bool) -> Case {
+    link(what, file, is_there, "found a link")
+}
+
+/// A link out of a folder of data, which the user may replace by what it leads to.
+fn out_of_data(what: &'static str, file: &'static str) -> Case {
+    link(what, file, true, "copy the file with `cp -L`")
+}
+
+fn link(what: &'static str, file: &'static str, is_there: bool, says: &str) -> Case {
     let make = move |sandbox: &Sandbox| {
         let path = sandbox.path(file);
         fs::create_dir(path.parent().unwrap()).unwrap();
@@ -24,7 +33,7 @@ fn linked(what: &'static str, file: &'static str, is_there: bool) -> Case {
         }
         symlink("../elsewhere.txt", path).unwrap();
     };
-    Case::refused((89, what), make, &[file, "found a link"])
+    Case::refused((89, what), make, &[file, says])
 }
 
 fn fifo(what: &'static str, file: &'static str, says: &str) -> Case {
@@ -81,13 +90,12 @@ pub(crate) fn links() -> Vec<Case> {
         )
         .exactly(&activations(&fresh)),
         fifo("a FIFO for activations", ACTIVATIONS, "found a FIFO").exactly(&activations(&[])),
-        linked("a link out of a folder of tasks", "tasks/piqa.jsonl", true).exactly(&[
+        out_of_data("a link out of a folder of tasks", "tasks/piqa.jsonl").exactly(&[
             "sweep", "drop(l)", "--model", "model", "--tasks", "tasks", "--out", "out.csv",
         ]),
-        linked(
+        out_of_data(
             "a link out of a folder of labelled pairs",
             "wic/train.data.txt",
-            true,
         )
         .exactly(&[
             "reproduce",

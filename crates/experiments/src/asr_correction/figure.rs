@@ -90,7 +90,7 @@ pub fn drawings(tables: &Tables) -> Vec<(String, Figure)> {
         title: "Word error rates of corrected transcripts".to_owned(),
         description: format!(
             "For each model and set, from the left. Word error rate against the share of the language model, with \
-             95 % bands over utterances; dotted lines are the best hypotheses and, by the reference, the best of \
+             bands of 1.96 standard errors over utterances; dotted lines are the best hypotheses and, by the reference, the best of \
              each list and of each lattice. Word error rate against the share of lists that are sent to \
              correction. Word error rate of each system, with the 95 % interval over resampled utterances; what \
              the model writes freely is only in the table. Lists by the highest posterior of a hypothesis, blue \

@@ -168,6 +168,19 @@ pub(crate) fn small() -> Facts {
 /// Adds results of one model as in the paper: with them every claim holds, except D27, because both lenses agree.
 pub(crate) type Synthetic = fn(&Facts, &mut Tables);
 
+/// The results of a [`small`] model under each name.
+pub(crate) fn named(names: &[&str], add: Synthetic) -> Tables {
+    let mut tables = Tables::default();
+    for name in names {
+        let facts = Facts {
+            name: (*name).to_owned(),
+            ..small()
+        };
+        add(&facts, &mut tables);
+    }
+    tables
+}
+
 /// The synthetic results of some models.
 pub(crate) fn tables(models: &[Facts], parts: &[Synthetic]) -> Tables {
     let mut tables = Tables::default();

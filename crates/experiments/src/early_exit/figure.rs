@@ -333,20 +333,12 @@ fn agreement(tables: &Tables, model: &str, task: &str) -> Panel {
 mod tests {
     use super::super::synthetic;
     use super::*;
-    use crate::core::models::Facts;
-    use crate::core::testing::small;
+    use crate::core::testing::named;
 
     #[test]
     fn a_drawing_tells_of_what_it_shows_alone() {
         let check = |models: &[&str], timed: bool, expected: [bool; 3]| {
-            let mut tables = Tables::default();
-            for model in models {
-                let facts = Facts {
-                    name: (*model).to_owned(),
-                    ..small()
-                };
-                synthetic::add(&facts, &mut tables);
-            }
+            let mut tables = named(models, synthetic::add);
             for record in tables.of_mut::<TimeRecord>() {
                 record.time_ratio = record.time_ratio.filter(|_| timed);
             }

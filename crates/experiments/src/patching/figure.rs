@@ -124,27 +124,13 @@ fn at_subject(records: &[Record], sets: &[&SetRecord], models: &[Model<'_>]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::models::{Facts, lines_of};
-    use crate::core::tables::Tables;
+    use crate::core::models::lines_of;
+    use crate::core::testing::named;
     use crate::patching::synthetic;
-
-    fn tables(names: &[&str]) -> Tables {
-        let mut tables = Tables::default();
-        for name in names {
-            let facts = Facts {
-                name: (*name).to_owned(),
-                family: "gpt2".to_owned(),
-                layers: 6,
-                parameters: 1,
-            };
-            synthetic::add(&facts, &mut tables);
-        }
-        tables
-    }
 
     #[test]
     fn one_model_has_maps_and_several_have_lines() {
-        let one = tables(&["gpt2"]);
+        let one = named(&["gpt2"], synthetic::add);
         let drawn = drawings(one.of(), one.of());
         let names: Vec<&str> = drawn.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["patching", "patching-subject"]);
@@ -153,15 +139,15 @@ mod tests {
             panic!("a map");
         };
         assert_eq!(panels[0].title, "indirect-objects, resid.post");
-        assert_eq!(map.values.dim(), (6, 6));
-        assert_eq!((map.values[(0, 0)], map.values[(5, 0)]), (0.95, 0.05));
+        assert_eq!(map.values.dim(), (8, 6));
+        assert_eq!((map.values[(0, 0)], map.values[(7, 0)]), (0.95, 0.05));
         assert!(map.values[(0, 1)].is_nan(), "nothing was patched there");
-        let several = tables(&["gpt2", "gpt2-xl"]);
+        let several = named(&["gpt2", "gpt2-xl"], synthetic::add);
         let drawn = drawings(several.of(), several.of());
         assert_eq!(drawn.len(), 1);
         let lines = lines_of(&drawn[0].1.rows[0][0]);
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0].points.len(), 6, "at the subject alone");
+        assert_eq!(lines[0].points.len(), 8, "at the subject alone");
         assert!(drawings(&[], &[]).is_empty());
         // One token of a two-token subject says little.
         let mut sets = one.of::<SetRecord>().to_vec();

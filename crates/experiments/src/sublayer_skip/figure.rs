@@ -406,17 +406,11 @@ fn frontier(tables: &Tables, model: &str) -> Panel {
 mod tests {
     use super::super::synthetic;
     use super::*;
-    use crate::core::models::Facts;
-    use crate::core::testing::small;
+    use crate::core::testing::named;
 
     fn tables(models: &[&str]) -> Tables {
-        let mut tables = Tables::default();
+        let mut tables = named(models, synthetic::add);
         for model in models {
-            let facts = Facts {
-                name: (*model).to_owned(),
-                ..small()
-            };
-            synthetic::add(&facts, &mut tables);
             let mut tasks = tables.of::<TaskRecord>().iter();
             let plain = tasks.rfind(|r| r.model == *model).cloned();
             tables.push(TaskRecord {

@@ -300,7 +300,12 @@ pub(crate) fn piqa(file: &TextFile, labels: Option<&TextFile>) -> Result<Vec<Ite
         let (goal, choices, gold) = if line.get("goal").is_some() {
             let goal: Goal = serde_json::from_value(line)?;
             let label = goal.label.or(apart);
-            let label = label.ok_or_else(|| Fault::Form("missing field `label`".to_owned()))?;
+            let label = label.ok_or_else(|| {
+                Fault::Form(
+                    "no field `label`, and no file valid-labels.lst with the labels next to it"
+                        .to_owned(),
+                )
+            })?;
             (goal.goal, vec![goal.sol1, goal.sol2], index_of(&label))
         } else {
             let question = foundry(line)?;
