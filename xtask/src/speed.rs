@@ -171,8 +171,12 @@ impl Bench<'_> {
         let kept = |(_, schedule): &(_, Schedule)| {
             State::most_bytes(config, schedule, capacity, self.cache)
         };
-        let bytes = self.schedules.iter().map(kept).sum::<usize>()
-            + State::most_step_bytes(config, prompt, capacity, self.clock.team().threads());
+        let threads = self.clock.team().threads();
+        let steps = self.schedules.iter().map(|(_, schedule)| {
+            State::most_step_bytes(config, schedule, prompt, capacity, threads)
+        });
+        let bytes =
+            self.schedules.iter().map(kept).sum::<usize>() + steps.max().unwrap_or_default();
         let what = format!("{}: keys and values of {capacity} tokens", self.opened.name);
         self.opened.budget.check(&what, bytes as u64)?;
         Ok(())

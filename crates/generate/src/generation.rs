@@ -69,12 +69,17 @@ impl Settings {
         let longest = prompts.iter().map(|(_, prompt)| *prompt).max().unwrap_or(0);
         let all = prompts.iter().map(|(_, prompt)| prompt.max(&1));
         let rows = all.fold(0_usize, |sum, prompt| sum.saturating_add(*prompt));
-        let rows = longest.max(rows.min(MOST_ROWS));
         let capacity = self.capacity(longest, config.context);
-        let step = State::most_step_bytes(config, rows, capacity, self.threads.get());
+        // Where the rotary frequencies change, a text runs again from its beginning.
+        let again = State::least_beginning(config, capacity);
+        let rows = longest.max(rows.min(MOST_ROWS)).max(again);
+        let steps = prompts.iter().map(|(schedule, _)| {
+            State::most_step_bytes(config, schedule, rows, capacity, self.threads.get())
+        });
+        let step = steps.max().unwrap_or(0);
         // Rows are copied where schedules diverge.
         let copies = if prompts.len() > 1 { 2 } else { 1 };
-        kept.saturating_add(copies * step)
+        kept.saturating_add(step.saturating_mul(copies))
             .saturating_add(self.bytes_of_logits(config, prompts.len()))
     }
 
@@ -293,19 +298,28 @@ impl<'m, C: Constraint> Generation<'m, C> {
             // A continuation that may stop early runs alone.
             let count = all[first..].iter().take_while(fits).count().max(1);
             let part = &mut all[first..first + count];
-            match (Self::run_part(part), part.len()) {
-                (Ok(()), _) => {}
-                (Err(error), 1) => failed.push((first, error)),
-                // An error leaves all unchanged, so running them one by one shows which of them fail.
-                (Err(_), _) => {
-                    let each = (first..).zip(part.chunks_mut(1));
-                    let each = each.filter_map(|(at, it)| Some((at, Self::run_part(it).err()?)));
-                    failed.extend(each);
-                }
+            // An error leaves all unchanged, so running them one by one shows which of them fail.
+            if Self::run_part(part).is_err() {
+                let each = (first..).zip(part);
+                failed.extend(each.filter_map(|(at, it)| Some((at, it.run_alone().err()?))));
             }
             first += count;
         }
         failed
+    }
+
+    /// Runs the unread tokens of one. Where they carry the text past a change of the rotary frequencies, the whole text runs
+    /// again, with those of longer texts.
+    fn run_alone(&mut self) -> Result<(), TransformerError> {
+        let crossed = match Self::run_part(&mut [&mut *self]) {
+            Err(error @ TransformerError::MixedLengths { .. }) => error,
+            outcome => return outcome,
+        };
+        match &mut self.sequence {
+            Sequence::Whole(state) => state.truncate(0)?,
+            Sequence::Exiting { .. } => return Err(crossed),
+        }
+        Self::run_part(&mut [self])
     }
 
     /// The state and its unread tokens; `None` if tokens may stop early.
@@ -449,7 +463,7 @@ impl<'m, C: Constraint + Clone + Send> Generation<'m, C> {
     /// ```
     ///
     /// # Errors
-    /// As [`Generation::all`].
+    /// As [`Generation::all`]. A continuation ends with an error where the model changes its rotary frequencies.
     pub fn exiting<E: Exit + Clone + Send + 'm>(
         model: &'m Model,
         prompts: &[&[u32]],
@@ -532,7 +546,7 @@ impl<C: Constraint> Iterator for Generation<'_, C> {
             return None;
         }
         if self.is_behind()
-            && let Err(error) = Self::run_part(&mut [&mut *self])
+            && let Err(error) = self.run_alone()
         {
             return self.fail(error);
         }

@@ -1,7 +1,8 @@
 //! Continuations of a prompt, token by token, under any layer schedule.
 //!
 //! Each token runs once: keys and values are cached ([`layerwise_transformer::State`]), and the logits have the bits of running
-//! the whole text again.
+//! the whole text again. If the model uses other rotary frequencies for longer texts, as Phi-3 does, the text does run again at
+//! the length where they change.
 //!
 //! ```
 //! use layerwise_generate::{Generation, Settings};

@@ -2,8 +2,9 @@
 
 use crate::error::RescoringError;
 use layerwise_corpus::Tokenizer;
+use layerwise_generate::Settings;
 use layerwise_transcripts::{CountRule, DistinctList, Lattice, Vocabulary};
-use layerwise_transformer::{Model, Precision, State};
+use layerwise_transformer::Model;
 use std::collections::BTreeMap;
 
 /// Tokens of a free text beyond twice those of the longest hypothesis.
@@ -117,11 +118,13 @@ impl Asked {
         let config = model.config();
         let room = asked.iter().map(Self::most_tokens).max().unwrap_or(0);
         let room = room.min(config.context);
-        let prompt = asked.iter().map(|asked| asked.prompt.len()).max();
-        let prompt = prompt.unwrap_or(0).max(1);
-        let writing = State::most_bytes(config, &model.plain(), room, Precision::F32)
-            + State::most_step_bytes(config, prompt, room, 1);
-        [writing, 2 * TOKEN_BYTES * room]
+        let plain = model.plain();
+        let writing = asked.iter().map(|asked| {
+            let settings =
+                Settings::default().with(|it| it.max_tokens = asked.answer.most_tokens());
+            settings.most_bytes(config, &[(&plain, asked.prompt.len())])
+        });
+        [writing.max().unwrap_or(0), 2 * TOKEN_BYTES * room]
     }
 
     /// Corrections by utterance, and the number of tokens of all prompts and texts; `written` holds each text with its number of

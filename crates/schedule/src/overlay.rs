@@ -84,6 +84,11 @@ impl Overlay {
         sites.map(|((block, site), changed)| (*block, *site, changed.as_slice()))
     }
 
+    /// Whether a site is changed in some block.
+    pub fn changes(&self, site: Site) -> bool {
+        self.sites.keys().any(|(_, changed)| *changed == site)
+    }
+
     /// The masks that hide keys from the queries of a block.
     pub fn masks(&self, block: usize) -> impl Iterator<Item = &Mask> {
         self.masks.get(&block).into_iter().flatten()

@@ -129,6 +129,17 @@ impl Step {
             Self::Branches(_) => None,
         }
     }
+
+    /// How deeply branches are nested in the step: 0 for an update.
+    pub fn levels(&self) -> usize {
+        match self {
+            Self::Update(_) => 0,
+            Self::Branches(branches) => {
+                let steps = branches.iter().flat_map(Branch::steps);
+                1 + steps.map(Self::levels).max().unwrap_or(0)
+            }
+        }
+    }
 }
 
 impl fmt::Display for Step {

@@ -40,7 +40,7 @@ pub fn worker_bytes<M: Measure>(
 ) -> usize {
     let config = model.config();
     let schedules = plan.entries().len();
-    let nested = plan.trie_steps().map(levels).max().unwrap_or(0);
+    let nested = plan.trie_steps().map(Step::levels).max().unwrap_or(0);
     let (waiting, gathered) = match model.is_streamed() {
         true => (schedules, 3),
         false => (plan.saved_streams(), 0),
@@ -259,17 +259,6 @@ impl<T> Deref for Counted<T> {
 
     fn deref(&self) -> &T {
         &self.value
-    }
-}
-
-/// How deeply branches are nested in a step.
-fn levels(step: &Step) -> usize {
-    match step {
-        Step::Update(_) => 0,
-        Step::Branches(branches) => {
-            let steps = branches.iter().flat_map(|branch| branch.steps());
-            1 + steps.map(levels).max().unwrap_or(0)
-        }
     }
 }
 

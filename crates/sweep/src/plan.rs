@@ -201,12 +201,8 @@ impl Plan {
 
     /// Whether some schedule reads or writes attention patterns, which are built only then.
     pub(crate) fn builds_patterns(&self) -> bool {
-        let overlays = self
-            .entries
-            .iter()
-            .map(|entry| entry.member.schedule.overlay());
-        let mut sites = overlays.flat_map(|overlay| overlay.sites());
-        sites.any(|(_, site, _)| site == Site::AttnPattern)
+        let mut schedules = self.entries.iter().map(|entry| &entry.member.schedule);
+        schedules.any(|schedule| schedule.overlay().changes(Site::AttnPattern))
     }
 
     /// The places at which some schedule takes values from a source.

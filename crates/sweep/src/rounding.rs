@@ -173,15 +173,25 @@ pub fn rounding_of_cache(
     };
     let mut states = [state(Precision::F32)?, state(cache)?];
     let mut compared = Compared::from_position(0);
-    for part in tokens.chunks(POSITIONS) {
-        let mut logits = Vec::new();
+    let (first, rest) = tokens.split_at(beginning(model.config(), tokens.len()));
+    for part in std::iter::once(first).chain(rest.chunks(POSITIONS)) {
+        let mut residuals = Vec::new();
         for state in &mut states {
-            let residual = state.extend(part).map_err(does_not_fit)?;
-            logits.push(state.logits(residual.view()));
+            residuals.push(state.extend(part).map_err(does_not_fit)?);
         }
-        compared.add(logits[0].view(), logits[1].view())?;
+        for first in (0..part.len()).step_by(POSITIONS) {
+            let rows = s![first..part.len().min(first + POSITIONS), ..];
+            let [p, q] = [0, 1].map(|of| states[of].logits(residuals[of].slice(rows)));
+            compared.add(p.view(), q.view())?;
+        }
     }
     Ok([compared.sum / tokens.len() as f64, compared.most])
+}
+
+/// The number of tokens that run first: more than later ones if the rotary frequencies change with the length.
+fn beginning(config: &ModelConfig, tokens: usize) -> usize {
+    let least = State::least_beginning(config, tokens);
+    least.max(POSITIONS).min(tokens)
 }
 
 /// The largest number of bytes that [`rounding_of_cache`] takes on `threads` threads.
@@ -195,9 +205,13 @@ pub fn most_bytes_of_cache(
     let kept = [Precision::F32, cache]
         .map(|precision| State::most_bytes(config, plain, tokens, precision));
     let logits = 3 * POSITIONS.min(tokens) * config.vocab * size_of::<f32>();
+    let rows = beginning(config, tokens);
+    // The residual stream of one state waits while the other runs.
+    let waiting = rows * config.model * size_of::<f32>();
     kept.iter().sum::<usize>()
         + logits
-        + State::most_step_bytes(config, POSITIONS, tokens, threads.get())
+        + waiting
+        + State::most_step_bytes(config, plain, rows, tokens, threads.get())
 }
 
 fn does_not_fit(error: TransformerError) -> SweepError {
@@ -228,6 +242,7 @@ fn statistics(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use layerwise_architecture::{Attention, PerLayer, RopeScaling, Rotary};
 
     /// A model compared with itself, and with one that has other weights.
     #[test]
@@ -253,5 +268,30 @@ mod tests {
         let [mean, most] =
             rounding_of_cache(&model, &tokens, Precision::F32, NonZeroUsize::MIN).unwrap();
         assert!(mean.abs() < 1e-9 && most.abs() < 1e-9, "{mean} {most}");
+    }
+
+    /// From 70 tokens on this model uses other rotary frequencies for all positions.
+    #[test]
+    fn the_effect_of_a_cache_is_measured_past_a_change_of_rotary_frequencies() {
+        let model = Model::random(
+            ModelConfig::tiny().with(|c| {
+                (c.context, c.learned_positions) = (140, None);
+                let scaling = RopeScaling::LongRope {
+                    short: vec![1.0; 4],
+                    long: vec![2.0; 4],
+                    original_context: 70,
+                    amplitude: 1.0,
+                };
+                let rotary = Rotary::new(8, 1e4).scaled(scaling);
+                c.attention = PerLayer::same(Attention::rotary(rotary));
+            }),
+            3,
+        );
+        let tokens: Vec<u32> = (0..140).map(|at| at * 7 % 50).collect();
+        for count in [70, 71, 140] {
+            let (tokens, threads) = (&tokens[..count], NonZeroUsize::MIN);
+            let found = rounding_of_cache(&model, tokens, Precision::F32, threads).unwrap();
+            assert!(found.iter().all(|kl| kl.abs() < 1e-9), "{count}: {found:?}");
+        }
     }
 }

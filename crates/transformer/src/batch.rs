@@ -225,9 +225,7 @@ impl Batch {
                 });
             }
         }
-        let rotaries = config.attention.kinds().iter();
-        let limits = rotaries.filter_map(|kind| kind.rotary.as_ref()?.changes_beyond());
-        for limit in limits {
+        for limit in changes_of_frequencies(config) {
             let lengths = self.path_lengths();
             let (short, long) = (lengths.first(), lengths.last());
             if let (Some(&short), Some(&long)) = (short, long)
@@ -239,6 +237,12 @@ impl Batch {
         }
         Ok(())
     }
+}
+
+/// The longest sequences that use the rotary frequencies of short ones, if those depend on the length.
+pub(crate) fn changes_of_frequencies(config: &ModelConfig) -> impl Iterator<Item = usize> {
+    let kinds = config.attention.kinds().iter();
+    kinds.filter_map(|kind| kind.rotary.as_ref()?.changes_beyond())
 }
 
 /// One sequence.

@@ -208,7 +208,7 @@ impl<'m> ExitingState<'m> {
             Missing::Propagate => (tokens, 0),
             Missing::Absent => (tokens, capacity * size_of::<usize>()),
         };
-        State::most_step_bytes(config, tokens, capacity, threads) + hidden
+        State::step_bytes(config, tokens, capacity, threads) + hidden
     }
 
     /// Runs further tokens until `exit` stops, at the latest after the last block; all of them run the same number of blocks.

@@ -1,6 +1,6 @@
 //! The state of a sequence that can be continued: its keys and values under one schedule.
 
-use crate::batch::Batch;
+use crate::batch::{Batch, changes_of_frequencies};
 use crate::cost::attentions;
 use crate::crew::Crew;
 use crate::error::TransformerError;
@@ -11,7 +11,7 @@ use crate::values::{Expected, Program};
 use layerwise_architecture::ModelConfig;
 use layerwise_kernels::gemm::{Arena, Precision};
 use layerwise_kernels::team::Team;
-use layerwise_schedule::{Schedule, Step};
+use layerwise_schedule::{Schedule, Site, Step};
 use ndarray::{Array2, ArrayView2, Axis};
 use std::sync::Arc;
 
@@ -158,7 +158,7 @@ impl<'m> State<'m> {
     ///
     /// # Errors
     /// There are no tokens, more than there is room for, or one outside the vocabulary; or the added tokens carry a sequence past
-    /// the length at which the model changes its rotary frequencies. The state is then unchanged.
+    /// the length at which the model changes its rotary frequencies ([`State::least_beginning`]). The state is then unchanged.
     pub fn extend(&mut self, tokens: &[u32]) -> Result<Array2<f32>, TransformerError> {
         Self::extend_all(&mut [(self, tokens)])
     }
@@ -178,10 +178,37 @@ impl<'m> State<'m> {
         logits
     }
 
-    /// The most bytes, besides the keys and values, that running `tokens` further tokens takes, and the logits of one row, if
-    /// `threads` threads share it and there are at most `capacity` tokens in all. States under several schedules at once take
-    /// twice that.
+    /// The number of tokens that an empty state must be given at once, if it is to hold `tokens` tokens: 1, unless the model
+    /// uses other rotary frequencies for texts of that length than for shorter ones.
+    pub fn least_beginning(config: &ModelConfig, tokens: usize) -> usize {
+        let crossed = changes_of_frequencies(config).filter(|limit| *limit < tokens);
+        crossed.max().map_or(1, |limit| limit + 1)
+    }
+
+    /// The most bytes, besides the keys and values, that running `tokens` further tokens under a schedule takes, and the logits
+    /// of one row, if `threads` threads share it and there are at most `capacity` tokens in all. States under several schedules
+    /// at once take twice the most of any of them.
     pub fn most_step_bytes(
+        config: &ModelConfig,
+        schedule: &Schedule,
+        tokens: usize,
+        capacity: usize,
+        threads: usize,
+    ) -> usize {
+        // Each level of `parallel` holds the stream of a branch, and the sum of the branches' updates.
+        let levels = schedule.steps().iter().map(Step::levels).max();
+        let branches = 2 * levels.unwrap_or(0) * tokens * config.model;
+        // Weights of attention are kept as a whole only where an edit changes them.
+        let pattern = match schedule.overlay().changes(Site::AttnPattern) {
+            true => config.heads * tokens * capacity,
+            false => 0,
+        };
+        Self::step_bytes(config, tokens, capacity, threads)
+            + (branches + pattern) * size_of::<f32>()
+    }
+
+    /// As [`State::most_step_bytes`], for the plain schedule.
+    pub(crate) fn step_bytes(
         config: &ModelConfig,
         tokens: usize,
         capacity: usize,
@@ -301,6 +328,8 @@ impl<'m> State<'m> {
             }
             let going: Vec<usize> = (0..from.len()).filter(|at| from[*at].is_some()).collect();
             if part.as_ref().is_none_or(|(of, _, _)| *of != going) {
+                // The buffers of the last part go before the next ones come.
+                drop(part.take());
                 let (rows, workspace) = of_part(&going);
                 part = Some((going, rows, workspace));
             }
@@ -381,8 +410,7 @@ impl<'m> State<'m> {
 
     /// Checks that keys rotated in a sequence of one length are valid in one of the other length.
     fn check_frequencies(&self, short: usize, long: usize) -> Result<(), TransformerError> {
-        let kinds = self.model.config.attention.kinds().iter();
-        let mut limits = kinds.filter_map(|kind| kind.rotary.as_ref()?.changes_beyond());
+        let mut limits = changes_of_frequencies(&self.model.config);
         match limits.find(|limit| (1..=*limit).contains(&short) && *limit < long) {
             None => Ok(()),
             Some(limit) => Err(TransformerError::MixedLengths { short, long, limit }),

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_architecture::{Attention, Mlp, PerLayer, Rotary};
-use layerwise_schedule::Schedule;
+use layerwise_schedule::{Edit, Schedule};
 use layerwise_transformer::{
     Batch, ExitingState, Missing, Model, ModelConfig, Precision, State, Values, Workspace,
 };
@@ -83,4 +83,58 @@ fn buffers_are_within_their_bound_whatever_the_shape_of_the_batch() {
             assert!(peak > bound / 2, "{peak} bytes of {bound}");
         }
     }
+    steps_of_any_schedule_are_within_their_bound();
+    steps_of_several_schedules_are_within_twice_the_bound_of_one();
+}
+
+fn edited(plain: &Schedule, edit: &str) -> Schedule {
+    edit.parse::<Edit>().unwrap().apply(plain).unwrap()
+}
+
+/// Branches hold streams, and an edit of attention weights needs the weights of all heads. In the wide model the streams take
+/// most, in the other one the weights.
+fn steps_of_any_schedule_are_within_their_bound() {
+    let wide = ModelConfig::tiny().with(|c| c.model = 1024);
+    for config in [ModelConfig::tiny(), wide] {
+        let model = Model::random(config, 5);
+        let plain = Schedule::plain(model.stack()).unwrap();
+        for edit in ["id", "parallel(0..4)", "zero(attn.pattern[1,0])"] {
+            let (schedule, tokens, config) = (edited(&plain, edit), 64, model.config());
+            let kept = State::most_bytes(config, &schedule, tokens, Precision::F32);
+            let step = State::most_step_bytes(config, &schedule, tokens, tokens, 1);
+            let before = ALLOCATED.current_usage();
+            let mut state = State::new(&model, &schedule, tokens).unwrap();
+            ALLOCATED.reset_peak_usage();
+            state.extend(&vec![1; tokens]).unwrap();
+            let (peak, bound) = (ALLOCATED.peak_usage() - before, kept + step);
+            let own = size_of_val(&schedule) + 400 * plain.steps().len();
+            assert!(peak <= bound + own, "{edit}: {peak} bytes, at most {bound}");
+            assert!(peak > bound / 2, "{edit}: {peak} bytes of {bound}");
+        }
+    }
+}
+
+/// At each of two steps another sequence waits for the others.
+fn steps_of_several_schedules_are_within_twice_the_bound_of_one() {
+    let config = ModelConfig::tiny().with(|c| (c.context, c.neurons) = (160, 256));
+    let (model, tokens) = (Model::random(config, 5), 160);
+    let plain = Schedule::plain(model.stack()).unwrap();
+    let edits = [&["id"; 10][..], &["drop_attn(1)", "drop_attn(2)"]].concat();
+    let schedules: Vec<Schedule> = edits.iter().map(|edit| edited(&plain, edit)).collect();
+    let kept = |schedule| State::most_bytes(model.config(), schedule, tokens, Precision::F32);
+    let kept: usize = schedules.iter().map(kept).sum();
+    let rows = schedules.len() * tokens;
+    let step = State::most_step_bytes(model.config(), &plain, rows, tokens, 1);
+    let before = ALLOCATED.current_usage();
+    let states = schedules
+        .iter()
+        .map(|schedule| State::new(&model, schedule, tokens).unwrap());
+    let mut states: Vec<State<'_>> = states.collect();
+    let text = vec![1; tokens];
+    let mut all: Vec<_> = states.iter_mut().map(|state| (state, &text[..])).collect();
+    ALLOCATED.reset_peak_usage();
+    State::extend_all(&mut all).unwrap();
+    let (peak, bound) = (ALLOCATED.peak_usage() - before, kept + 2 * step);
+    assert!(peak <= bound, "{peak} bytes, at most {bound}");
+    assert!(peak > bound / 2, "{peak} bytes of {bound}");
 }

@@ -119,7 +119,7 @@ fn differing(subject: &Subject<'_>, items: &[Forced<'_>]) -> Result<Vec<u64>, Ex
     let longest = items.iter().map(|item| item.prompt.len()).max();
     let longest = longest.unwrap_or(0);
     let kept = State::most_bytes(config, &plain, longest, Precision::F32)
-        + State::most_step_bytes(config, longest.max(1), longest, 1);
+        + State::most_step_bytes(config, &plain, longest.max(1), longest, 1);
     let bytes = WorkBytes {
         reading: kept + 2 * Workspace::most_bytes(config, longest),
         result: size_of::<u64>(),

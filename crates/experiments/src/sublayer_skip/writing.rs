@@ -70,16 +70,14 @@ fn longest(prompts: &[Vec<u32>]) -> usize {
 fn continuations_bytes(subject: &Subject<'_>, schedules: &[Schedule], prompt: usize) -> WorkBytes {
     let (config, precision) = (subject.model.config(), Precision::F32);
     let tokens = prompt + CONTINUATION;
-    let kept = schedules
-        .iter()
-        .map(|schedule| State::most_bytes(config, schedule, tokens, precision))
-        .max();
+    let writing = schedules.iter().map(|schedule| {
+        State::most_bytes(config, schedule, tokens, precision)
+            + State::most_step_bytes(config, schedule, prompt.max(1), tokens, 1)
+    });
     // Logits, their copies while a token is chosen, and the sorted order.
     let choosing = 8 * config.vocab * size_of::<f64>();
     WorkBytes {
-        reading: kept.unwrap_or(0)
-            + State::most_step_bytes(config, prompt.max(1), tokens, 1)
-            + choosing,
+        reading: writing.max().unwrap_or(0) + choosing,
         // As results, and as the text assembled from them.
         result: 2 * PROMPTS_AT_ONCE * (CONTINUATION * size_of::<u32>() + size_of::<Vec<u32>>()),
     }

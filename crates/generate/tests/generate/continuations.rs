@@ -2,8 +2,9 @@
 
 use layerwise_generate::{End, Free, GenerateError, Generation, OneOf, Sampling, Settings};
 use layerwise_schedule::{Edit, Schedule};
-use layerwise_transformer::{Missing, Model, ModelConfig, TransformerError};
+use layerwise_transformer::{Missing, Model, ModelConfig, Precision, State, TransformerError};
 use proptest::prelude::*;
+use std::path::Path;
 
 fn model() -> Model {
     Model::random(ModelConfig::tiny(), 5)
@@ -142,6 +143,72 @@ fn what_cannot_be_continued_is_refused() {
         generation.next(),
         Some(Err(GenerateError::NotFinite { tokens: 1, .. }))
     ));
+}
+
+/// Above 16 tokens these models use other rotary frequencies for all positions, and the keys of a shorter text are of no use.
+#[test]
+fn continuations_go_past_a_change_of_rotary_frequencies() {
+    let parity = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parity");
+    for name in ["phi3-longrope", "llama-longrope"] {
+        let model = Model::open(parity.join(name)).unwrap();
+        let schedules = ["id", "repeat(1)"].map(|edit| schedule(&model, edit));
+        let prompts: [&[u32]; 4] = [&[2, 5, 3], &[4; 12], &[4; 16], &[1; 20]];
+        let mut tasks = Vec::new();
+        for schedule in &schedules {
+            tasks.extend(prompts.map(|prompt| (schedule, prompt)));
+        }
+        let settings = tokens(20);
+        let mut all = Generation::all(&model, &tasks, &settings, &Free).unwrap();
+        while all.iter().any(|it| it.end().is_none()) {
+            for choice in Generation::step_all(&mut all.iter_mut().collect::<Vec<_>>()) {
+                choice.transpose().unwrap();
+            }
+        }
+        for ((schedule, prompt), found) in tasks.iter().zip(&all) {
+            let expected = again(&model, schedule, prompt, 20);
+            let expected: Vec<u32> = expected.iter().map(|(token, _)| *token).collect();
+            assert_eq!(found.tokens(), expected, "{name}, {prompt:?}");
+            let alone = Generation::new(&model, schedule, prompt, settings.clone()).unwrap();
+            let alone: Vec<u32> = alone.map(|choice| choice.unwrap().token).collect();
+            assert_eq!(alone, expected, "{name}, {prompt:?}");
+        }
+        // At the change 17 tokens run at once, of the 22 that are run in all.
+        let (config, plain) = (model.config(), &schedules[0]);
+        let least = State::most_bytes(config, plain, 22, Precision::F32)
+            + State::most_step_bytes(config, plain, 17, 22, 1);
+        assert!(
+            settings.most_bytes(config, &[(plain, 3)]) >= least,
+            "{name}"
+        );
+        // Which blocks a text would run again is not known if its tokens stop early.
+        let exiting = Generation::exiting(
+            &model,
+            &[&[4; 12]],
+            &settings,
+            &Free,
+            &1_usize,
+            Missing::Recompute,
+        );
+        let exiting = exiting.unwrap().swap_remove(0);
+        let chosen: Vec<_> = exiting.collect();
+        assert!(
+            matches!(
+                chosen[..],
+                [
+                    Ok(_),
+                    Ok(_),
+                    Ok(_),
+                    Ok(_),
+                    Ok(_),
+                    Err(GenerateError::Model(TransformerError::MixedLengths {
+                        limit: 16,
+                        ..
+                    }))
+                ]
+            ),
+            "{name}: {chosen:?}"
+        );
+    }
 }
 
 /// Tokens that all stop after the same number of blocks give the outputs of the model's first blocks, whatever the missing blocks

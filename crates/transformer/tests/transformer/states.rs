@@ -305,6 +305,18 @@ fn states_in_bf16_are_rounded_and_as_independent_of_their_parts() {
                     bits(model, &whole),
                     "{name}, {edit}, {cuts:?}"
                 );
+                // Odd and even cuts: values are kept in pairs of positions.
+                for cut in [tokens.len() - 1, tokens.len() - 2] {
+                    let mut fork = state.fork();
+                    fork.truncate(cut).unwrap();
+                    let rows = fork.extend(&tokens[cut..]).unwrap();
+                    let expected = whole.slice(s![cut.., ..]).to_owned();
+                    assert_eq!(
+                        bits(model, &rows),
+                        bits(model, &expected),
+                        "{name}, {edit}, cut to {cut}"
+                    );
+                }
             }
         }
     }
@@ -396,6 +408,9 @@ fn a_state_does_not_cross_into_other_frequencies() {
             Err(TransformerError::MixedLengths { limit: 16, .. })
         )
     };
+    for (tokens, least) in [(1, 1), (16, 1), (17, 17), (64, 17)] {
+        assert_eq!(State::least_beginning(model.config(), tokens), least);
+    }
     let mut short = State::new(&model, &plain, 30).unwrap();
     short.extend(&[1; 16]).unwrap();
     assert!(crosses(short.extend(&[1]).map(drop)));

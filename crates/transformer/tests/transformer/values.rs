@@ -419,6 +419,22 @@ fn batches_and_states_have_the_bits_of_sequences_alone() {
                 alone[0],
                 "{name}: {edit}"
             );
+            // Next to a sequence without edits.
+            let plain = model.plain();
+            let new = |schedule| State::new(&model, schedule, 7).unwrap();
+            let [mut edited, mut other, mut shorter] =
+                [new(&schedule), new(&plain), new(&schedule)];
+            let mut all = [
+                (&mut edited, &TOKENS[..]),
+                (&mut other, &TOKENS[..]),
+                (&mut shorter, &OTHERS[..5]),
+            ];
+            let together = State::extend_all(&mut all).unwrap();
+            let unedited = model.run(&TOKENS, &plain, &mut ()).unwrap();
+            for (first, expected) in [(0, &alone[0]), (7, &unedited), (14, &alone[1])] {
+                let rows = together.slice(s![first..first + expected.nrows(), ..]);
+                assert_eq!(rows, expected, "{name}: {edit}");
+            }
         }
     }
 }
