@@ -5,8 +5,9 @@ use crate::constraint::Constraint;
 use crate::error::GenerateError;
 use crate::generation::{End, Settings};
 use layerwise_schedule::Schedule;
-use layerwise_transformer::{Model, State};
+use layerwise_transformer::{Model, State, Team, TransformerError};
 use ndarray::{Array2, ArrayView2, s};
+use std::sync::Arc;
 
 /// The width of a beam search, and how finished continuations are ranked.
 ///
@@ -119,7 +120,6 @@ impl Candidate {
 /// It honours the repetition penalty of the settings. It draws nothing at random, so the temperature must be 0.
 #[derive(Debug)]
 pub struct BeamSearch<'m, C> {
-    model: &'m Model,
     prompt: Vec<u32>,
     settings: Settings,
     beams: Beams,
@@ -153,10 +153,10 @@ impl<'m, C: Constraint + Clone> BeamSearch<'m, C> {
             });
         }
         let capacity = settings.capacity(prompt.len(), model.config().context);
-        let mut state = State::new_in(model, schedule, capacity, settings.cache)?;
+        let state = State::new_in(model, schedule, capacity, settings.cache)?;
+        let mut state = state.with_team(&Arc::new(Team::new(settings.threads)));
         let residual = state.extend(prompt)?;
         Ok(Self {
-            model,
             prompt: prompt.to_vec(),
             residual: residual.slice(s![prompt.len() - 1.., ..]).to_owned(),
             settings,
@@ -172,14 +172,18 @@ impl<'m, C: Constraint + Clone> BeamSearch<'m, C> {
     /// A logit is not finite, or no continuation can end under the constraint.
     pub fn run(self) -> Result<Vec<Hypothesis>, GenerateError> {
         // The last token is chosen but never run.
-        let room = self.model.config().context - self.prompt.len() + 1;
+        let room = self.state.model().config().context - self.prompt.len() + 1;
         let most = self.settings.max_tokens.min(room);
-        if most == 0 {
+        let end = match most {
+            0 => Some(End::Length),
+            _ => self.constraint.is_finished().then_some(End::Constraint),
+        };
+        if let Some(end) = end {
             return Ok(vec![Hypothesis {
                 tokens: Vec::new(),
                 log_probabilities: Vec::new(),
                 score: 0.0,
-                end: End::Length,
+                end,
             }]);
         }
         let mut search = Search {
@@ -200,17 +204,12 @@ impl<'m, C: Constraint + Clone> BeamSearch<'m, C> {
         let mut tokens = 0;
         for length in 1..=most {
             tokens = length - 1;
-            let candidates = search.candidates(self.model, residual.view(), &running)?;
+            let candidates = search.candidates(residual.view(), &running)?;
             running = search.go_on(candidates, running, length);
             if search.is_over(&running, length) {
                 break;
             }
-            let last: Vec<[u32; 1]> = running.iter().map(|it| [it.tokens[length - 1]]).collect();
-            let states = running.iter_mut().zip(&last);
-            let mut states: Vec<(&mut State<'_>, &[u32])> = states
-                .map(|(it, last)| (&mut it.state, &last[..]))
-                .collect();
-            residual = State::extend_all(&mut states)?;
+            residual = search.extend(&mut running)?;
         }
         match search.ended.is_empty() {
             true => Err(GenerateError::DeadEnd { tokens }),
@@ -233,13 +232,15 @@ impl Search<'_> {
     /// token.
     fn candidates<C: Constraint>(
         &self,
-        model: &Model,
         residual: ArrayView2<'_, f32>,
         running: &[Running<'_, C>],
     ) -> Result<Vec<Candidate>, GenerateError> {
-        let kept = self.beams.count * (1 + self.settings.end_tokens.len()).max(2);
-        let logits = model.unembed(model.final_norm(residual).view());
         let mut all = Vec::new();
+        let Some(first) = running.first() else {
+            return Ok(all);
+        };
+        let kept = self.beams.count * (1 + self.settings.end_tokens.len()).max(2);
+        let logits = first.state.logits(residual);
         for (beam, (logits, running)) in logits.rows().into_iter().zip(running).enumerate() {
             if let Some(token) = logits.iter().position(|logit| !logit.is_finite()) {
                 return Err(GenerateError::NotFinite {
@@ -277,6 +278,32 @@ impl Search<'_> {
         all.sort_unstable_by(Candidate::before);
         all.truncate(kept);
         Ok(all)
+    }
+
+    /// Runs the last token of each beam, and returns its residual stream, \[beams, model\].
+    fn extend<'m, C>(
+        &self,
+        running: &mut [Running<'m, C>],
+    ) -> Result<Array2<f32>, TransformerError> {
+        let states = running.iter_mut().map(|it| {
+            let last = it.tokens.len().saturating_sub(1);
+            (&mut it.state, &it.tokens[last..])
+        });
+        let mut states: Vec<(&mut State<'m>, &[u32])> = states.collect();
+        match State::extend_all(&mut states) {
+            Err(TransformerError::MixedLengths { .. }) => {}
+            outcome => return outcome,
+        }
+        // All beams have the same length. Past a change of the rotary frequencies their whole texts run again.
+        let width = running.first();
+        let width = width.map_or(0, |it| it.state.model().config().model);
+        let mut rows = Array2::zeros((running.len(), width));
+        for (it, mut row) in running.iter_mut().zip(rows.outer_iter_mut()) {
+            it.state.truncate(0)?;
+            let residual = it.state.extend(&[self.prompt, &it.tokens].concat())?;
+            row.assign(&residual.row(residual.nrows() - 1));
+        }
+        Ok(rows)
     }
 
     /// Sets aside the continuations that end, and returns the others.

@@ -144,8 +144,10 @@ impl Chooser {
                 first?.0
             }
             temperature => {
-                let mut candidates: Vec<(u32, f64)> = allowed.collect();
-                candidates.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+                // All fit at once, and sorting copies none: `Settings::most_bytes` counts on both.
+                let mut candidates: Vec<(u32, f64)> = Vec::with_capacity(logits.len());
+                candidates.extend(allowed);
+                candidates.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
                 self.draw(candidates, temperature)?
             }
         };

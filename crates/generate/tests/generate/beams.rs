@@ -1,8 +1,8 @@
 //! Beam search, compared with trying all continuations, and with transformers.
 
 use layerwise_generate::{
-    BeamSearch, Beams, Constraint, End, Free, GenerateError, Generation, Hypothesis, Sampling,
-    Settings, Stopping,
+    BeamSearch, Beams, Constraint, End, Free, GenerateError, Generation, Hypothesis, OneOf,
+    Sampling, Settings, Stopping,
 };
 use layerwise_schedule::{Edit, Schedule};
 use layerwise_transformer::{Model, ModelConfig};
@@ -97,7 +97,11 @@ proptest! {
     }
 
     #[test]
-    fn one_beam_is_greedy(prompt in proptest::collection::vec(0u32..50, 1..6), count in 1usize..9) {
+    fn one_beam_is_greedy(
+        prompt in proptest::collection::vec(0u32..50, 1..6),
+        count in 1usize..9,
+        threads in 1_usize..4,
+    ) {
         let model = Model::random(ModelConfig::tiny(), 3);
         let plain = schedule(&model, "id");
         let settings = Settings::default().with(|it| it.max_tokens = count);
@@ -105,6 +109,7 @@ proptest! {
             .unwrap()
             .map(|choice| choice.map(|it| (it.token, it.log_probability)).unwrap())
             .collect();
+        let settings = settings.with(|it| it.threads = threads.try_into().unwrap());
         let search = BeamSearch::new(&model, &plain, &prompt, settings, Beams::new(1), Free).unwrap();
         let found: Vec<Hypothesis> = search.run().unwrap();
         let [found] = &found[..] else { panic!("{found:?}") };
@@ -160,6 +165,58 @@ fn continuations_and_scores_are_those_of_transformers() {
         );
     }
     assert!(count >= 100, "{count}");
+}
+
+/// Above 16 tokens the model uses other rotary frequencies for all positions.
+#[test]
+fn beams_go_past_a_change_of_rotary_frequencies() {
+    let parity = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/parity");
+    let model = Model::open(parity.join("phi3-longrope")).unwrap();
+    let (plain, prompt) = (schedule(&model, "id"), [2; 12]);
+    let settings = Settings::default().with(|it| it.max_tokens = 8);
+    for count in [1, 3] {
+        let beams = Beams::new(count);
+        let search = BeamSearch::new(&model, &plain, &prompt, settings.clone(), beams, Free);
+        let found = search.unwrap().run().unwrap();
+        assert_eq!(found.len(), count);
+        for found in found {
+            assert_eq!(found.tokens.len(), 8);
+            for (at, own) in found.log_probabilities.iter().enumerate() {
+                let text = [&prompt[..], &found.tokens[..at]].concat();
+                let all = log_probabilities(&model, &plain, &text);
+                let expected = all[found.tokens[at] as usize];
+                assert!(
+                    (own - expected).abs() < 1e-9,
+                    "token {at}: {own} {expected}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_constraint_that_is_finished_at_once_allows_no_tokens() {
+    let model = Model::random(ModelConfig::tiny(), 3);
+    let (plain, settings) = (schedule(&model, "id"), Settings::default());
+    let nothing = OneOf::new(vec![Vec::new()], None);
+    let beams = Beams::new(2);
+    let search = BeamSearch::new(
+        &model,
+        &plain,
+        &[1],
+        settings.clone(),
+        beams,
+        nothing.clone(),
+    );
+    let found = search.unwrap().run().unwrap();
+    let [found] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert!(found.tokens.is_empty());
+    let greedy = Generation::constrained(&model, &plain, &[1], settings, nothing);
+    let mut greedy = greedy.unwrap();
+    assert!(greedy.next().is_none());
+    assert_eq!([Some(found.end), greedy.end()], [Some(End::Constraint); 2]);
 }
 
 #[test]
