@@ -11,12 +11,12 @@ use layerwise::chat::Template;
 use layerwise::corpus::{self, Corpus, Format, Replaced, Tokenizer};
 use layerwise::hub::HubCorpus;
 use layerwise::sweep::{Budget, Held};
-use layerwise::transformer::{Model, Packing, Precision};
+use layerwise::transformer::{Model, Packing};
 use layerwise::weights::{
     self, Checkpoint, Links, OpenOptions, OpenedFile, PackCache, StableFiles,
 };
+use layerwise::{Loaded, OpenError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The default context, in tokens.
 const DEFAULT_CONTEXT: usize = 512;
@@ -35,6 +35,8 @@ pub struct OpenedModel {
     pub model: Model,
     /// The memory budget that all models share.
     pub budget: Budget,
+    /// The memory of the model's weights.
+    _memory: Held,
 }
 
 /// Files of a checkpoint folder that commands read besides config and weights.
@@ -92,17 +94,17 @@ pub fn open_one(model: &str, option: &str, opening: &Opening) -> anyhow::Result<
     opened.context("one model was named")
 }
 
-fn open_named(chosen: Vec<names::Named>, opening: &Opening) -> anyhow::Result<Vec<OpenedModel>> {
-    let budget = memory::budget(opening.max_memory);
-    let links = match opening.follow_links {
+fn open_named(chosen: Vec<names::Named>, asked: &Opening) -> anyhow::Result<Vec<OpenedModel>> {
+    let budget = memory::budget(asked.max_memory);
+    let links = match asked.follow_links {
         true => Links::Follow,
         false => Links::Refuse,
     };
     let stable = stable_files();
     let options = OpenOptions::new()
-        .map((!opening.no_mmap).then_some(stable))
+        .map((!asked.no_mmap).then_some(stable))
         .links(links);
-    if let Some(cache) = &opening.pack_cache
+    if let Some(cache) = &asked.pack_cache
         && cache.exists()
         && !cache.is_dir()
     {
@@ -111,78 +113,66 @@ fn open_named(chosen: Vec<names::Named>, opening: &Opening) -> anyhow::Result<Ve
             cache.display()
         );
     }
-    chosen
-        .into_iter()
-        .map(|names::Named { name, folder }| {
-            let cache = opening.pack_cache.as_ref();
-            let way = Way {
-                options: options.clone(),
-                precision: opening.precision,
-                stream: opening.stream,
-                cache: cache.map(|folder| PackCache::new(folder, stable)),
-            };
-            open_model(name, folder, way, &budget)
+    let cache = asked.pack_cache.as_ref();
+    let cache = cache.map(|folder| PackCache::new(folder, stable));
+    let opening = layerwise::Opening::new()
+        .options(options.clone())
+        .precision(asked.precision)
+        .within(&budget)
+        .streamed(asked.stream)
+        .packs(cache.clone());
+    let open = |names::Named { name, folder }| {
+        let loaded = opening.model(&name, &folder).map_err(own)?;
+        tell(&name, &loaded);
+        Ok(OpenedModel {
+            files: files_of(&loaded.checkpoint, cache.as_ref())?,
+            name,
+            folder,
+            options: options.clone(),
+            model: loaded.model,
+            budget: budget.clone(),
+            _memory: loaded.memory,
         })
-        .collect()
-}
-
-/// How a model is opened.
-struct Way {
-    options: OpenOptions,
-    precision: Precision,
-    /// Whether its blocks stay in their files even if they fit into memory.
-    stream: bool,
-    /// The folder for packed weights.
-    cache: Option<PackCache>,
-}
-
-fn open_model(
-    name: String,
-    folder: PathBuf,
-    way: Way,
-    budget: &Budget,
-) -> anyhow::Result<OpenedModel> {
-    let Way {
-        options,
-        precision,
-        stream,
-        cache,
-    } = way;
-    let mut checkpoint = Arc::new(options.open(&folder)?);
-    let fits = match stream {
-        true => None,
-        false => Some(memory::take(budget, &name, &checkpoint, precision)),
     };
-    let model = match fits {
-        Some(Ok(())) => match &cache {
-            None => Model::from_checkpoint_in(&checkpoint, precision)?,
-            Some(cache) => {
-                let (model, packing) =
-                    Model::from_checkpoint_or_packs(&checkpoint, precision, cache)?;
-                tell_packing(&name, &packing);
-                model
-            }
-        },
-        too_large => {
-            let streamed = memory::take_streamed(budget, &name, &checkpoint, precision);
-            match too_large {
-                Some(Err(whole)) => {
-                    streamed.map_err(|streamed| memory::too_little(whole, &streamed))?;
-                }
-                _ => streamed?,
-            }
-            output::say(format_args!(
-                "{name}: streamed: each block is read from its file whenever it runs, and is in memory only while it runs"
-            ));
-            // Mapped pages would count as memory of the program.
-            checkpoint = Arc::new(options.clone().map(None).open(&folder)?);
-            Model::streamed(&checkpoint, precision)?
+    chosen.into_iter().map(open).collect()
+}
+
+/// The error inside, by whose type [`remedy`](crate::remedy) finds what the user can do.
+fn own(error: OpenError) -> anyhow::Error {
+    match error {
+        OpenError::Weights(error) => error.into(),
+        OpenError::Transformer(error) => error.into(),
+        OpenError::File(error) => error.into(),
+        OpenError::Corpus(error) => error.into(),
+        OpenError::Memory {
+            source,
+            streamed: None,
+        } => anyhow::Error::from(*source),
+        OpenError::Memory {
+            streamed: Some(bytes),
+            ..
+        } => {
+            let least = bytes.div_ceil(1 << 20);
+            anyhow!("{error}: give a smaller model, or --max-memory {least}M at your own risk")
         }
-    };
-    for warning in checkpoint.warnings() {
+        error => error.into(),
+    }
+}
+
+/// Says what the user should know about a model that was opened.
+fn tell(name: &str, loaded: &Loaded) {
+    if loaded.model.is_streamed() {
+        output::say(format_args!(
+            "{name}: streamed: each block is read from its file whenever it runs, and is in memory only while it runs"
+        ));
+    }
+    if let Some(packing) = &loaded.packing {
+        tell_packing(name, packing);
+    }
+    for warning in loaded.checkpoint.warnings() {
         output::say(format_args!("warning: {warning}"));
     }
-    for note in model.notes() {
+    for note in loaded.model.notes() {
         let doubt = match note {
             Note::UnreadKeys { .. } => format!(
                 "; to check, compare the model with transformers by `{} diff-sites`",
@@ -192,15 +182,6 @@ fn open_model(
         };
         output::say(format_args!("note: {name}: {note}{doubt}"));
     }
-    let files = files_of(&checkpoint, cache.as_ref())?;
-    Ok(OpenedModel {
-        name,
-        folder,
-        files,
-        options,
-        model,
-        budget: budget.clone(),
-    })
 }
 
 /// Path, size in bytes and SHA-256 of a checkpoint's files. A cache may know the hashes of large files.
@@ -309,8 +290,8 @@ pub(crate) fn determined(
     let Some(tokenizer) = tokenizer else {
         return Ok((corpus::Bos::None, "token ids, used as they are".to_owned()));
     };
-    let habit = layerwise::habit(opened.model.config().bos, &end_tokens(opened)?);
-    let found = tokenizer.beginning(habit)?;
+    let folder = opened.options.folder(&opened.folder)?;
+    let found = layerwise::beginning(&opened.model, &folder, tokenizer).map_err(own)?;
     let bos = found.bos.map_or(corpus::Bos::None, corpus::Bos::Auto);
     Ok((bos, found.source.to_string()))
 }
@@ -338,12 +319,7 @@ pub(crate) fn prompt_after(
     text: &str,
     tokenizer: &Tokenizer,
 ) -> anyhow::Result<Vec<u32>> {
-    let mut ids = tokenizer.encode(text)?;
-    match bos {
-        corpus::Bos::Auto(id) if ids.first() == Some(&id) => {}
-        corpus::Bos::Auto(id) | corpus::Bos::Id(id) => ids.insert(0, id),
-        corpus::Bos::None => {}
-    }
+    let ids = bos.begin(tokenizer.encode(text)?);
     ensure!(
         !ids.is_empty(),
         "the prompt is empty; give a text, or a token to begin with as --bos"

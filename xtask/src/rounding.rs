@@ -1,8 +1,8 @@
 //! The message about how a run in a shorter number format differs from f32.
 
 use crate::inputs::OpenedModel;
-use crate::memory::Needed;
 use crate::output;
+use layerwise::WeightBytes;
 use layerwise::sweep::{self, Plan};
 use layerwise::transformer::{Model, Precision};
 use serde::Serialize;
@@ -83,7 +83,7 @@ pub fn against_f32(
         return Ok(None);
     }
     let checkpoint = opened.options.open(&opened.folder)?;
-    let needed = Needed::by(&checkpoint, Precision::F32);
+    let needed = WeightBytes::of(&checkpoint, Precision::F32);
     let while_made = needed.while_made() as f64;
     let left = opened.budget.left();
     let rounding = match left.map(|left| left as f64 * SHARE_OF_MEMORY) {

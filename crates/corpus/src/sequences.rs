@@ -24,6 +24,24 @@ impl Bos {
             Self::Auto(id) | Self::Id(id) => Some(id),
         }
     }
+
+    /// Puts the token before a prompt. A family's own token is not put before a prompt whose text already begins with it.
+    ///
+    /// ```
+    /// use layerwise_corpus::Bos;
+    ///
+    /// assert_eq!(Bos::Auto(0).begin(vec![5, 3]), [0, 5, 3]);
+    /// assert_eq!(Bos::Auto(0).begin(vec![0, 5, 3]), [0, 5, 3]);
+    /// assert_eq!(Bos::Id(0).begin(vec![0, 5, 3]), [0, 0, 5, 3]);
+    /// ```
+    pub fn begin(self, mut prompt: Vec<u32>) -> Vec<u32> {
+        match self {
+            Self::None => {}
+            Self::Auto(id) if prompt.first() == Some(&id) => {}
+            Self::Auto(id) | Self::Id(id) => prompt.insert(0, id),
+        }
+        prompt
+    }
 }
 
 /// What to read from a file.

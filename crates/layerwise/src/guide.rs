@@ -15,6 +15,7 @@
 /// A model, a prompt, the next token, a continuation.
 ///
 /// [`layerwise::open`](crate::open) returns a checkpoint's model, its tokenizer and the token that stands before a text.
+/// [`Opening`](crate::Opening) does so in bf16, within a memory budget, from packed weights, or with blocks that stay in files.
 /// Here a random model and token ids take the place of a checkpoint and a text:
 ///
 /// ```

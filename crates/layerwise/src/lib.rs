@@ -92,8 +92,10 @@ pub mod guide;
 pub mod idioms;
 #[cfg(feature = "text")]
 mod opened;
+mod opening;
 #[cfg(feature = "text")]
-pub use opened::{OpenError, Opened, habit, open};
+pub use opened::{Opened, beginning, open};
+pub use opening::{Loaded, OpenError, Opening, WeightBytes};
 
 /// Runs the examples of the README as tests.
 #[cfg(doctest)]

@@ -1,64 +1,35 @@
 //! A model with its tokenizer, from a checkpoint folder.
 
+use crate::opening::{Loaded, OpenError, Opening};
 use layerwise_architecture::Bos;
-use layerwise_corpus::{CorpusError, Habit, Tokenizer};
-use layerwise_files::FileError;
+use layerwise_corpus::{self as corpus, Beginning, Habit, Tokenizer};
+use layerwise_files::Folder;
 use layerwise_hub::{Cache, HubError, HubName};
-use layerwise_transformer::{Model, TransformerError};
-use layerwise_weights::{OpenOptions, WeightsError};
+use layerwise_sweep::Held;
+use layerwise_transformer::{Model, Packing};
+use layerwise_weights::Checkpoint;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A checkpoint's model, its tokenizer, and the token that stands before a text.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Opened {
-    /// The model.
+    /// The model. Its [`notes`](Model::notes) say what its config and tensors leave in doubt.
     pub model: Model,
     /// The tokenizer, or `None` if the folder has none.
     pub tokenizer: Option<Tokenizer>,
-    /// The id of the token before each text, or `None` if nothing precedes a text. The tokenizer's files decide; if they do not
-    /// say, the family's habit does.
+    /// The id of the token before each text, or `None` if nothing precedes a text ([`beginning`]).
     pub bos: Option<u32>,
-    folder: PathBuf,
+    /// The checkpoint that the model was read from, with its [files](Checkpoint::files) and [warnings](Checkpoint::warnings).
+    pub checkpoint: Arc<Checkpoint>,
+    /// What happened to the cache of packed weights; `None` if none was used.
+    pub packing: Option<Packing>,
+    /// The memory of the weights. The budget counts it until this is dropped, so keep it as long as the model.
+    pub memory: Held,
 }
 
-/// Why a checkpoint folder cannot be opened or its text cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// The folder or its weights cannot be read.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// The config or weights do not make a model.
-    #[error(transparent)]
-    Transformer(#[from] TransformerError),
-    /// A file of the tokenizer cannot be opened.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The tokenizer is refused, or it refuses a text.
-    #[error(transparent)]
-    Corpus(#[from] CorpusError),
-    /// The path is no folder and not the name of a model in the Hugging Face cache.
-    #[error("{}: no such folder, and {source}", name.display())]
-    Hub {
-        /// The path or name that was given.
-        name: PathBuf,
-        /// What the cache lacks, and the command that fetches it.
-        source: HubError,
-    },
-    /// A text was given to a model without a tokenizer.
-    #[error(
-        "{}: no tokenizer.json, so text cannot be read; give token ids instead",
-        folder.display()
-    )]
-    NoTokenizer {
-        /// The checkpoint folder.
-        folder: PathBuf,
-    },
-}
-
-/// Opens a model in f32: a checkpoint folder in the Hugging Face layout, or a name on the Hugging Face hub, as `ORG/NAME` or
-/// `ORG/NAME@REVISION`, that the local cache holds. An existing folder always wins over a name. Nothing is fetched.
+/// Opens a model in f32, without a limit on its memory. [`Opening`] changes this, and [`Opening::open`] says what `folder` is.
 ///
 /// ```no_run
 /// let opened = layerwise::open("path/to/checkpoint")?;
@@ -70,28 +41,77 @@ pub enum OpenError {
 /// ```
 ///
 /// # Errors
-/// The name is not in the cache, or the folder, config, weights or tokenizer is refused.
+/// As [`Opening::open`].
 pub fn open(folder: impl AsRef<Path>) -> Result<Opened, OpenError> {
-    let named = folder_of(folder.as_ref(), Cache::of_user)?;
-    let path = named.as_path();
-    let options = OpenOptions::new();
-    let model = Model::from_checkpoint(&options.open(path)?)?;
-    let folder = options.folder(path)?;
-    let tokenizer = Tokenizer::of_folder(&folder, model.config().vocab)?;
-    let bos = match &tokenizer {
-        Some(tokenizer) => {
-            let end_tokens = layerwise_weights::end_tokens(&folder)?;
-            let habit = habit(model.config().bos, &end_tokens);
-            tokenizer.beginning(habit)?.bos
-        }
-        None => None,
+    Opening::new().open(folder)
+}
+
+impl Opening {
+    /// Opens a model with its tokenizer: a checkpoint folder in the Hugging Face layout, or a name on the Hugging Face hub, as
+    /// `ORG/NAME` or `ORG/NAME@REVISION`, that the local cache holds. An existing folder always wins over a name. Nothing is
+    /// fetched.
+    ///
+    /// ```no_run
+    /// use layerwise::Opening;
+    /// use layerwise::sweep::Budget;
+    /// use layerwise::transformer::Precision;
+    ///
+    /// let budget = Budget::new(Some(24 << 30));
+    /// let opened = Opening::new().precision(Precision::Bf16).within(&budget).open("path/to/checkpoint")?;
+    /// for warning in opened.checkpoint.warnings() {
+    ///     println!("{warning}");
+    /// }
+    /// # Ok::<(), layerwise::OpenError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The name is not in the cache, the tokenizer is refused, or as [`Opening::model`].
+    pub fn open(&self, folder: impl AsRef<Path>) -> Result<Opened, OpenError> {
+        let given = folder.as_ref();
+        let path = folder_of(given, Cache::of_user)?;
+        let Loaded {
+            model,
+            checkpoint,
+            packing,
+            memory,
+        } = self.model(&given.display().to_string(), &path)?;
+        let folder = self.options.folder(&path)?;
+        let tokenizer = Tokenizer::of_folder(&folder, model.config().vocab)?;
+        let bos = match &tokenizer {
+            Some(tokenizer) => beginning(&model, &folder, tokenizer)?.bos,
+            None => None,
+        };
+        Ok(Opened {
+            model,
+            tokenizer,
+            bos,
+            checkpoint,
+            packing,
+            memory,
+        })
+    }
+}
+
+/// The token before each text, and what decides it: the tokenizer's files or, if they do not say, the habit of the model's
+/// family. `folder` is the checkpoint's ([`OpenOptions::folder`](layerwise_weights::OpenOptions::folder)).
+///
+/// # Errors
+/// The tokenizer puts several tokens before a text, or the tokens that end a text cannot be read.
+pub fn beginning(
+    model: &Model,
+    folder: &Folder,
+    tokenizer: &Tokenizer,
+) -> Result<Beginning, OpenError> {
+    let end_tokens = layerwise_weights::end_tokens(folder)?;
+    let habit = match model.config().bos {
+        Bos::Nothing => Habit::Nothing,
+        Bos::Token(id) => Habit::Token {
+            id,
+            ends_text: end_tokens.contains(&id),
+        },
+        Bos::EndOfText => Habit::EndOfText,
     };
-    Ok(Opened {
-        model,
-        tokenizer,
-        bos,
-        folder: path.to_path_buf(),
-    })
+    Ok(tokenizer.beginning(habit)?)
 }
 
 /// The given folder, or the folder of a model in the Hugging Face cache.
@@ -112,32 +132,14 @@ fn folder_of(
     }
 }
 
-/// Converts what a family puts before a text to the tokenizer's type. `end_tokens` are those of
-/// [`weights::end_tokens`](layerwise_weights::end_tokens).
-pub fn habit(bos: Bos, end_tokens: &[u32]) -> Habit {
-    match bos {
-        Bos::Nothing => Habit::Nothing,
-        Bos::Token(id) => Habit::Token {
-            id,
-            ends_text: end_tokens.contains(&id),
-        },
-        Bos::EndOfText => Habit::EndOfText,
-    }
-}
-
 impl Opened {
     /// The token ids of a text, preceded by [`Opened::bos`].
     ///
     /// # Errors
     /// The model has no tokenizer, or the tokenizer cannot encode the text.
     pub fn tokens(&self, text: &str) -> Result<Vec<u32>, OpenError> {
-        let mut ids = self.needed()?.encode(text)?;
-        if let Some(bos) = self.bos
-            && ids.first() != Some(&bos)
-        {
-            ids.insert(0, bos);
-        }
-        Ok(ids)
+        let bos = self.bos.map_or(corpus::Bos::None, corpus::Bos::Auto);
+        Ok(bos.begin(self.needed()?.encode(text)?))
     }
 
     /// The text of token ids.
@@ -152,7 +154,7 @@ impl Opened {
         self.tokenizer
             .as_ref()
             .ok_or_else(|| OpenError::NoTokenizer {
-                folder: self.folder.clone(),
+                folder: self.checkpoint.folder().to_path_buf(),
             })
     }
 }
