@@ -24,7 +24,7 @@
 //!     assert_eq!(journal.finished().len(), unit);
 //!     journal.record(unit, unit * unit)?;
 //! }
-//! let finished = Journal::<usize>::open(&folder.join("journal"), &run, false, |_, _| true)?.into_finished();
+//! let finished = Journal::<usize>::open(&folder.join("journal"), &run, false, |_, _| true)?.take_finished();
 //! assert_eq!(finished.into_values().collect::<Vec<_>>(), [0, 1, 4]);
 //! std::fs::remove_dir_all(&folder)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

@@ -52,9 +52,9 @@ impl<T> Journal<T> {
         std::mem::take(&mut self.parts)
     }
 
-    /// Closes the journal and returns the result of each finished unit.
-    pub fn into_finished(self) -> BTreeMap<usize, T> {
-        self.finished
+    /// Takes the result of each finished unit.
+    pub fn take_finished(&mut self) -> BTreeMap<usize, T> {
+        std::mem::take(&mut self.finished)
     }
 
     /// Whether opening dropped a last line that a crash had left incomplete.
@@ -318,7 +318,7 @@ mod tests {
         journal.record(1, second.clone()).unwrap();
         drop(journal);
         assert!(!open().was_torn());
-        let found = open().into_finished();
+        let found = open().take_finished();
         assert_eq!(found, BTreeMap::from([(1, second), (4, first)]));
     }
 

@@ -137,7 +137,7 @@ impl Overlay {
     pub fn check_positions(
         &self,
         len: usize,
-        first_key: impl Fn(usize, usize) -> usize,
+        first_key: &dyn Fn(usize, usize) -> usize,
     ) -> Result<(), ScheduleError> {
         for (block, site, changed) in self.sites() {
             for own in changed {

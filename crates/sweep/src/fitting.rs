@@ -24,15 +24,32 @@ where
     if !plan.edits_values() {
         return Ok(());
     }
-    let mut lengths = BTreeSet::new();
-    let (mut has_donors, mut shares, mut count) = (true, false, 0);
+    let mut shapes = Shapes {
+        lengths: BTreeSet::new(),
+        shares: false,
+        has_donors: true,
+        count: 0,
+    };
     for item in items {
-        count += 1;
         let batch = measure.batch(item);
-        lengths.extend(batch.path_lengths());
-        shares |= !batch.is_of_sequences();
-        has_donors &= measure.donor(item).is_some();
+        shapes.lengths.extend(batch.path_lengths());
+        shapes.shares |= !batch.is_of_sequences();
+        shapes.has_donors &= measure.donor(item).is_some();
+        shapes.count += 1;
     }
+    check_shapes(model, plan, &shapes)
+}
+
+/// What edits of values have to fit, of all items together.
+struct Shapes {
+    lengths: BTreeSet<usize>,
+    /// Whether the texts of an item share tokens.
+    shares: bool,
+    has_donors: bool,
+    count: usize,
+}
+
+fn check_shapes(model: &Model, plan: &Plan, shapes: &Shapes) -> Result<(), SweepError> {
     let sources = plan.sources();
     for entry in plan.entries() {
         let schedule = &entry.member.schedule;
@@ -41,7 +58,7 @@ where
         }
         let edit = || entry.member.edit.to_string();
         // Tokens that texts of different lengths share have several positions from the end.
-        if shares && schedule.overlay().counts_from_end() {
+        if shapes.shares && schedule.overlay().counts_from_end() {
             let reason =
                 "continuations of a text run its tokens once; count positions from the start";
             return Err(SweepError::Values {
@@ -49,8 +66,8 @@ where
                 source: Box::new(TransformerError::EndUnknown { reason }),
             });
         }
-        for &len in &lengths {
-            let fits = schedule.overlay().check_positions(len, |block, query| {
+        for &len in &shapes.lengths {
+            let fits = schedule.overlay().check_positions(len, &|block, query| {
                 model.config().attention.of(block).first_key(query)
             });
             fits.map_err(|source| SweepError::Schedule {
@@ -65,8 +82,11 @@ where
         })?;
         let takes = |source| schedule.overlay().taken_from(source).next().is_some();
         for (source, is_there) in [
-            (Source::Donor, has_donors),
-            (Source::Resample, sources.partners.len() >= count.max(1)),
+            (Source::Donor, shapes.has_donors),
+            (
+                Source::Resample,
+                sources.partners.len() >= shapes.count.max(1),
+            ),
         ] {
             if takes(source) && !is_there {
                 return Err(SweepError::NoSource {

@@ -8,7 +8,7 @@ use crate::plan::{Label, Plan};
 use crate::stopping::Target;
 use layerwise_journal::{Journal, JournalError, Recorded, RunDescription, RunKey, Shard};
 use layerwise_kernels::cpu_features;
-use layerwise_transformer::Model;
+use layerwise_transformer::{Batch, Model};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -363,31 +363,15 @@ impl<'a> Runner<'a> {
         measure: &M,
         items: &[M::Item],
     ) -> RunKey {
-        let subject = subject.into();
-        let MeasureId {
-            name,
-            version,
-            settings,
-        } = measure.id();
-        let mut parts: Vec<Vec<u8>> = vec![
-            env!("CARGO_PKG_VERSION").into(),
-            ENGINE_VERSION.into(),
-            subject.model.precision().name().into(),
-            ARCHITECTURE.into(),
-            cpu_features().into(),
-            name.into(),
-            version.to_le_bytes().into(),
-            settings.into(),
-        ];
-        parts.extend(subject.hashes.iter().map(|hash| hash.as_bytes().to_vec()));
-        parts.push(subject.name.as_bytes().to_vec());
-        for (entry, label) in plan.entries().iter().zip(plan.labels()) {
-            let schedule = entry.member.schedule.to_string();
-            parts.extend([label.family, label.edit, schedule].map(String::into_bytes));
-        }
-        parts.extend(plan.sources().parts());
+        let parts = run_parts(&subject.into(), plan, measure.id());
         // Items are hashed one after another, so that they are not all copied at once.
-        let items = items.iter().flat_map(|item| item_parts(measure, item));
+        let items = items.iter().flat_map(|item| {
+            item_parts(
+                &measure.batch(item),
+                &measure.particulars(item),
+                measure.donor(item).as_ref(),
+            )
+        });
         RunKey::of(parts.into_iter().chain(items))
     }
 
@@ -448,7 +432,7 @@ impl<'a> Runner<'a> {
     {
         let run = self.prepare(subject.into(), plan, measure, items)?;
         let Some(journals) = &self.journals else {
-            return run.carry_out(BTreeMap::new(), true);
+            return run.carry_out(&mut BTreeMap::new(), true);
         };
         let id = measure.id();
         let about = Described {
@@ -486,7 +470,7 @@ impl<'a> Runner<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
-        run.carry_out(kept, true)
+        run.carry_out(&mut kept, true)
     }
 
     /// The other journals of a run, sorted by name.
@@ -526,7 +510,7 @@ impl<'a> Runner<'a> {
     ) -> Result<Measured<M::Sums>, SweepError> {
         let all = self.clone().all_items();
         let run = all.prepare(subject.into(), plan, measure, items)?;
-        run.carry_out(BTreeMap::new(), false)
+        run.carry_out(&mut BTreeMap::new(), false)
     }
 
     /// Makes the checks that precede any work, and takes the memory of the run.
@@ -566,10 +550,36 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// What all items of a run have in common, for its key.
+fn run_parts(subject: &Subject<'_>, plan: &Plan, measure: MeasureId) -> Vec<Vec<u8>> {
+    let MeasureId {
+        name,
+        version,
+        settings,
+    } = measure;
+    let mut parts: Vec<Vec<u8>> = vec![
+        env!("CARGO_PKG_VERSION").into(),
+        ENGINE_VERSION.into(),
+        subject.model.precision().name().into(),
+        ARCHITECTURE.into(),
+        cpu_features().into(),
+        name.into(),
+        version.to_le_bytes().into(),
+        settings.into(),
+    ];
+    parts.extend(subject.hashes.iter().map(|hash| hash.as_bytes().to_vec()));
+    parts.push(subject.name.as_bytes().to_vec());
+    for (entry, label) in plan.entries().iter().zip(plan.labels()) {
+        let schedule = entry.member.schedule.to_string();
+        parts.extend([label.family, label.edit, schedule].map(String::into_bytes));
+    }
+    parts.extend(plan.sources().parts());
+    parts
+}
+
 /// The item's contribution to the key of a run.
-fn item_parts<M: Measure>(measure: &M, item: &M::Item) -> Vec<Vec<u8>> {
+fn item_parts(batch: &Batch, particulars: &[u32], donor: Option<&Batch>) -> Vec<Vec<u8>> {
     let bytes = |ids: &[u32]| ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-    let batch = measure.batch(item);
     let mut parts = vec![batch.segments().to_le_bytes().to_vec()];
     for segment in 0..batch.segments() {
         // The path says where a segment begins; its length says which tokens of the path are its own.
@@ -578,8 +588,8 @@ fn item_parts<M: Measure>(measure: &M, item: &M::Item) -> Vec<Vec<u8>> {
         let own = batch.rows_of(segment).len();
         parts.extend([bytes(&path), own.to_le_bytes().to_vec()]);
     }
-    parts.push(bytes(&measure.particulars(item)));
-    if let Some(donor) = measure.donor(item) {
+    parts.push(bytes(particulars));
+    if let Some(donor) = donor {
         parts.push(bytes(donor.tokens()));
     }
     parts

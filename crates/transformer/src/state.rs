@@ -95,7 +95,7 @@ impl<'m> State<'m> {
         }
         schedule
             .overlay()
-            .check_positions(capacity, |block, query| {
+            .check_positions(capacity, &|block, query| {
                 config.attention.of(block).first_key(query)
             })?;
         if capacity > config.context {

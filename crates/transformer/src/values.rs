@@ -265,7 +265,7 @@ impl Program<'_> {
             });
         }
         for len in batch.path_lengths() {
-            overlay.check_positions(len, |block, query| {
+            overlay.check_positions(len, &|block, query| {
                 model.config.attention.of(block).first_key(query)
             })?;
         }

@@ -241,7 +241,7 @@ fn positions_are_checked_against_the_length_of_a_sequence() {
     let check_within = |window: usize, text: &str, len: usize, expected: Option<&str>| {
         let overlay = made(text).unwrap().overlay().clone();
         let first_key = |_, query: usize| (query + 1).saturating_sub(window);
-        let checked = overlay.check_positions(len, first_key);
+        let checked = overlay.check_positions(len, &first_key);
         assert_eq!(
             checked.err().map(|e| e.to_string()).as_deref(),
             expected,

@@ -36,7 +36,7 @@ impl<M: Measure> Run<'_, M> {
     /// Measures the items that are not in `kept`; `is_keepable` says whether a journal could keep their results.
     pub(super) fn carry_out(
         self,
-        mut kept: impl Kept<M::Sums> + Send,
+        kept: &mut (dyn Kept<M::Sums> + Send),
         is_keepable: bool,
     ) -> Result<Measured<M::Sums>, SweepError> {
         let Self {
@@ -159,7 +159,7 @@ impl<M: Measure> Run<'_, M> {
             });
         }
         // Results are stored by the item's index, so they come in the order of items, and the first ones reach the target.
-        let mut kept = kept.into_finished();
+        let mut kept = kept.take_finished();
         let results = share.iter().filter_map(|index| kept.remove(index));
         memory.shrink_to(results_bytes(subject.model, plan, measure, items) as u64);
         Ok(Measured {
@@ -255,10 +255,11 @@ impl From<SweepError> for Halt {
 }
 
 /// Finished results, in a journal or in memory alone.
+/// It is used through a pointer, so that the engine is compiled once for each measure.
 pub(super) trait Kept<S> {
     fn finished(&self) -> &BTreeMap<usize, Vec<S>>;
 
-    fn into_finished(self) -> BTreeMap<usize, Vec<S>>;
+    fn take_finished(&mut self) -> BTreeMap<usize, Vec<S>>;
 
     fn keep(&mut self, index: usize, sums: Vec<S>) -> Result<(), SweepError>;
 
@@ -279,8 +280,8 @@ impl<S> Kept<S> for BTreeMap<usize, Vec<S>> {
         self
     }
 
-    fn into_finished(self) -> Self {
-        self
+    fn take_finished(&mut self) -> Self {
+        std::mem::take(self)
     }
 
     fn keep(&mut self, index: usize, sums: Vec<S>) -> Result<(), SweepError> {
@@ -310,8 +311,8 @@ impl<S: Serialize + DeserializeOwned> Kept<S> for Journal<Vec<S>> {
         Journal::finished(self)
     }
 
-    fn into_finished(self) -> BTreeMap<usize, Vec<S>> {
-        Journal::into_finished(self)
+    fn take_finished(&mut self) -> BTreeMap<usize, Vec<S>> {
+        Journal::take_finished(self)
     }
 
     fn keep(&mut self, index: usize, sums: Vec<S>) -> Result<(), SweepError> {
