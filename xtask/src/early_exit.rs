@@ -5,7 +5,7 @@ use crate::experiments::core::clock::Clock;
 use crate::experiments::core::data::Data;
 use crate::experiments::core::subject::Subject;
 use crate::experiments::early_exit::Record;
-use crate::experiments::early_exit::own::{Evaluated, Instances, Target, Tested, evaluate, train};
+use crate::experiments::early_exit::own::{Evaluated, Instances, Target, evaluate, train};
 use crate::inputs::{self, OpenedModel};
 use crate::stopwatch::Stopwatch;
 use crate::tasks::tell_beginning;
@@ -13,7 +13,7 @@ use crate::{interrupt, output};
 use anyhow::{Context, anyhow, bail, ensure};
 use clap::Subcommand;
 use layerwise::corpus::Tokenizer;
-use layerwise::exits::{Classifier, Rule, Stop, Vocab};
+use layerwise::exits::{Classifier, Criterion, Rule, Vocab};
 use layerwise::files::sha256;
 use layerwise::tasks::{DATA_SETS, DataSet, Task, Wanted, read_own};
 use std::io::Write;
@@ -172,59 +172,28 @@ impl Stopping {
         &self,
         opened: &OpenedModel,
         tokenizer: Option<&Tokenizer>,
-    ) -> anyhow::Result<Option<Tested>> {
+    ) -> anyhow::Result<Option<Criterion>> {
         let Some(text) = &self.exit else {
             return Ok(None);
         };
-        let (name, threshold) = match text.rsplit_once(':') {
-            Some((name, threshold)) if name.parse::<Rule>().is_ok() => {
-                let found = threshold.parse().map_err(|_| {
-                    anyhow!("--exit {text}: expected a number after the colon, found {threshold:?}")
-                })?;
-                (name, Some(found))
-            }
-            _ => (text.as_str(), None),
-        };
-        let chosen = |rule, trained, vocab: Vocab, threshold| Tested {
-            rule,
-            trained,
-            vocab: self.exit_vocab.unwrap_or(vocab),
-            threshold,
-            least: self.min_depth,
-            every: self.every,
-        };
         let layers = opened.model.config().layers;
-        let found = if let Ok(rule) = name.parse::<Rule>() {
-            ensure!(
-                rule != Rule::Fixed || threshold.is_some(),
-                "--exit fixed: expected the number of blocks, as in fixed:{}",
-                layers.div_ceil(2)
-            );
-            let stop = Stop::named(name, threshold, Vocab::Full);
-            let stop = stop.with_context(|| format!("--exit {text}"))?;
-            chosen(stop.rule(), None, Vocab::Full, stop.threshold())
-        } else {
-            let path = Path::new(text);
-            let read = Classifier::read(path).with_context(|| {
-                let rules = "gap, top, state, patience or fixed";
-                format!("--exit {text}: expected {rules}, or a classifier's file")
-            })?;
-            let tokenizer = tokenizer.map_or("", Tokenizer::sha256);
-            read.check(path, layers, &identity(opened), tokenizer)?;
-            chosen(
-                read.trained.rule(),
-                Some(read.trained),
-                read.vocab,
-                read.threshold,
-            )
+        let named = Criterion::named(text, layers).with_context(|| format!("--exit {text}"))?;
+        let mut found = match named {
+            Some(named) => named,
+            None => {
+                let path = Path::new(text);
+                let read = Classifier::read(path).with_context(|| {
+                    let rules = "gap, top, state, patience or fixed";
+                    format!("--exit {text}: expected {rules}, or a classifier's file")
+                })?;
+                let tokenizer = tokenizer.map_or("", Tokenizer::sha256);
+                read.check(path, layers, &identity(opened), tokenizer)?;
+                read.into()
+            }
         };
-        if let Vocab::Candidates { blocks, .. } = found.vocab {
-            ensure!(
-                blocks <= layers,
-                "top:R@K with {blocks} blocks: {} has {layers}",
-                opened.name
-            );
-        }
+        found.vocab = self.exit_vocab.unwrap_or(found.vocab);
+        (found.least, found.every) = (self.min_depth, self.every);
+        found.check(&opened.name, layers)?;
         Ok(Some(found))
     }
 }
@@ -448,7 +417,7 @@ fn saved(record: &Record) -> String {
     )
 }
 
-fn told(opened: &Opened, chosen: &Tested, evaluated: &Evaluated) -> String {
+fn told(opened: &Opened, chosen: &Criterion, evaluated: &Evaluated) -> String {
     use std::fmt::Write;
     let own = &evaluated.own;
     let mut text = String::new();

@@ -73,6 +73,28 @@ pub enum ExitError {
         /// The known names.
         expected: String,
     },
+    /// What follows a rule's name is no number.
+    #[error("expected a number after the colon, found {found:?}")]
+    NotANumber {
+        /// The text after the colon.
+        found: String,
+    },
+    /// The rule needs a number of blocks.
+    #[error("expected the number of blocks, as in fixed:{}", blocks.div_ceil(2))]
+    NoDepth {
+        /// The number of the model's blocks.
+        blocks: usize,
+    },
+    /// Candidates are to be chosen after more blocks than the model has.
+    #[error("top:R@K with {from} blocks: {model} has {blocks}")]
+    TooDeep {
+        /// The blocks after which candidates are chosen.
+        from: usize,
+        /// The model's name.
+        model: String,
+        /// The number of its blocks.
+        blocks: usize,
+    },
     /// A threshold is NaN.
     #[error("the threshold is NaN; give a number")]
     InvalidThreshold,

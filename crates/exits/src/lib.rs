@@ -3,8 +3,8 @@
 //! After every block the unembedding reads the last position ([`Reading`]): the gap between the two most probable tokens, and the
 //! probability of the first. A [`Rule`] gives each depth a score and stops at the first score above its threshold; rules whose
 //! scores count blocks stop on reaching it. Some rules are trained ([`Trained`]): a support vector machine, linear or with a
-//! Gaussian kernel, and a conditional random field along the depths. A [`Classifier`] is a trained rule in a file, and a [`Stop`]
-//! applies any rule to a generation.
+//! Gaussian kernel, and a conditional random field along the depths. A [`Classifier`] is a trained rule in a file, a [`Criterion`]
+//! any rule with its settings, and a [`Stop`] applies it to a generation.
 //!
 //! "Exit at k" means that k blocks are run, 1 to L.
 //!
@@ -20,6 +20,7 @@
 //! # Ok::<(), layerwise_transformer::TransformerError>(())
 //! ```
 
+mod criterion;
 mod error;
 mod file;
 mod reading;
@@ -29,6 +30,7 @@ mod stop;
 mod testing;
 mod trained;
 
+pub use criterion::Criterion;
 pub use error::ExitError;
 pub use file::{Classifier, MOST_BYTES};
 pub use reading::{Reading, Sharpness, Vocab};

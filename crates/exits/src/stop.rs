@@ -1,6 +1,5 @@
 //! Applies a rule to a run.
 
-use crate::error::ExitError;
 use crate::reading::{Reading, Sharpness, Vocab};
 use crate::rule::Rule;
 use crate::trained::Trained;
@@ -56,26 +55,6 @@ impl Stop {
             candidates: Vec::new(),
             readings: Vec::new(),
             before: Array1::zeros(0),
-        }
-    }
-
-    /// A rule by its name.
-    ///
-    /// # Errors
-    /// The name is unknown, the rule is trained or needs the end of a run, or the threshold is NaN.
-    pub fn named(name: &str, threshold: Option<f64>, vocab: Vocab) -> Result<Self, ExitError> {
-        let rule: Rule = name.parse()?;
-        let name = rule.name();
-        if rule.is_trained() {
-            return Err(ExitError::Untrained { rule: name });
-        }
-        if rule.looks_ahead() {
-            return Err(ExitError::LooksAhead { rule: name });
-        }
-        let threshold = threshold.or(rule.usual()).unwrap_or(f64::INFINITY);
-        match threshold.is_nan() {
-            true => Err(ExitError::InvalidThreshold),
-            false => Ok(Self::new(rule, threshold, vocab)),
         }
     }
 
@@ -319,26 +298,6 @@ mod tests {
             let mut stop = Stop::new(rule, 0.0, Vocab::Options);
             let (_, blocks) = state.extend(&[1, 2], &mut stop).unwrap();
             assert_eq!(blocks, model.config().layers, "{rule}");
-        }
-    }
-
-    #[test]
-    fn rules_are_named() {
-        let named = |name: &str, threshold| Stop::named(name, threshold, Vocab::Full);
-        assert_eq!(named("gap", None).unwrap().threshold(), 0.5);
-        assert_eq!(named("fixed", Some(3.0)).unwrap().rule(), Rule::Fixed);
-        for (name, threshold, says) in [
-            (
-                "svm",
-                None,
-                "`svm` is a trained rule: give the file of its classifier",
-            ),
-            ("oracle-first", None, "reads the last block"),
-            ("gap", Some(f64::NAN), "the threshold is NaN"),
-            ("gab", None, "unknown rule `gab`"),
-        ] {
-            let error = named(name, threshold).unwrap_err().to_string();
-            assert!(error.contains(says), "{error}");
         }
     }
 }

@@ -1,4 +1,5 @@
 use layerwise_transformer::TransformerError;
+use std::error::Error;
 
 /// Why a continuation cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -44,4 +45,15 @@ pub enum GenerateError {
         /// The number of tokens of the continuation.
         tokens: usize,
     },
+    /// A way of continuing a prompt fails.
+    #[error("{way}: {source}")]
+    Way {
+        /// The way's name.
+        way: String,
+        /// The reason.
+        source: Box<GenerateError>,
+    },
+    /// Tokens cannot be turned into text.
+    #[error("{0}")]
+    Decode(#[source] Box<dyn Error + Send + Sync>),
 }

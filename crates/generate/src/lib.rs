@@ -21,11 +21,12 @@
 //! [`Sampling`] says how a token is chosen, a [`Constraint`] which tokens are allowed, and [`TextStream`] turns tokens into text
 //! as they come. [`BeamSearch`] searches for the likeliest continuations instead. [`Spells`] makes a constraint from an automaton
 //! that reads text, such as a set of texts or a word lattice ([`TextLattice`]). A [`Writer`] continues many prompts in several
-//! ways, all together.
+//! ways, all together, and [`Continuations`] are its work as a measure that resumes.
 
 mod beams;
 mod choosing;
 mod constraint;
+mod continuations;
 mod error;
 mod generation;
 mod text;
@@ -36,6 +37,7 @@ mod writer;
 pub use beams::{BeamSearch, Beams, Hypothesis, Stopping};
 pub use choosing::{Choice, Sampling};
 pub use constraint::{Constraint, Free, OneOf};
+pub use continuations::Continuations;
 pub use error::GenerateError;
 pub use generation::{End, Generation, Settings};
 pub use text::TextStream;

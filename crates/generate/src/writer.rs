@@ -9,6 +9,7 @@ use crate::texts::{Spells, TextLattice};
 use layerwise_schedule::Schedule;
 use layerwise_transformer::{Exit, Missing, Model};
 use serde::{Deserialize, Serialize};
+use std::error::Error;
 
 /// A way of continuing a prompt.
 #[derive(Clone, Debug)]
@@ -72,9 +73,7 @@ pub trait Reader {
 pub struct Failed<E> {
     /// Its place.
     pub at: usize,
-    /// Whether its way failed; otherwise its text could not be decoded, or the reader failed.
-    pub is_of_way: bool,
-    /// The error.
+    /// The error; [`GenerateError::Way`] unless its text could not be decoded, or the reader failed.
     pub error: E,
 }
 
@@ -83,14 +82,14 @@ pub struct Failed<E> {
 /// `D` decodes tokens; without it continuations have ids but no text.
 #[derive(Clone, Debug)]
 pub struct Writer<'a, E, D> {
-    model: &'a Model,
+    pub(crate) model: &'a Model,
     ways: Vec<Way<E>>,
     settings: Settings,
-    beams: Option<Beams>,
+    pub(crate) beams: Option<Beams>,
     /// The constraint before the first token.
     constraint: Option<Spells<TextLattice>>,
     decode: Option<D>,
-    stops: Vec<String>,
+    pub(crate) stops: Vec<String>,
     seconds: fn() -> f64,
 }
 
@@ -103,10 +102,23 @@ struct Task<'a, E> {
     prompt: &'a [u32],
 }
 
+impl<E> Task<'_, E> {
+    /// The error of the way at a place.
+    fn failed<F: From<GenerateError>>(&self, at: usize, error: GenerateError) -> Failed<F> {
+        let error = GenerateError::Way {
+            way: self.way.name.clone(),
+            source: Box::new(error),
+        };
+        let error = error.into();
+        Failed { at, error }
+    }
+}
+
 impl<'a, E, D, X> Writer<'a, E, D>
 where
     E: Exit + Clone + Send,
     D: Fn(&[u32]) -> Result<String, X>,
+    X: Into<Box<dyn Error + Send + Sync>>,
 {
     /// A writer that chooses tokens one by one; `seconds` is a clock.
     pub fn new(
@@ -199,7 +211,7 @@ where
         reader: &mut R,
     ) -> Result<Vec<Continuation>, Failed<R::Error>>
     where
-        R::Error: From<GenerateError> + From<X>,
+        R::Error: From<GenerateError>,
     {
         let mut tasks = Vec::new();
         for prompt in prompts {
@@ -213,28 +225,20 @@ where
             let told = reader
                 .goes_on(at, found.text.as_deref().unwrap_or_default())
                 .and_then(|()| reader.has_ended(at, &found));
-            told.map(|()| found).map_err(|error| Failed {
-                at,
-                is_of_way: false,
-                error,
-            })
+            told.map(|()| found).map_err(|error| Failed { at, error })
         });
         searched.collect()
     }
 
     /// The best continuation of a beam search.
-    fn search<F: From<GenerateError> + From<X>>(
+    fn search<F: From<GenerateError>>(
         &self,
         at: usize,
         task: &Task<'_, E>,
         beams: Beams,
     ) -> Result<Continuation, Failed<F>> {
-        let failed = |error: F| Failed {
-            at,
-            is_of_way: true,
-            error,
-        };
-        let of_way = |error: GenerateError| failed(error.into());
+        let of_way = |error: GenerateError| task.failed::<F>(at, error);
+        let of_text = |error: X| of_way(GenerateError::Decode(error.into()));
         let Run::Under(schedule) = &task.way.run else {
             return Err(of_way(GenerateError::ExitingBeams));
         };
@@ -254,9 +258,9 @@ where
         let best = search.run().map_err(of_way)?.swap_remove(0);
         let ended = (self.seconds)();
         for token in &best.tokens {
-            teller.push(*token).map_err(|error| failed(error.into()))?;
+            teller.push(*token).map_err(of_text)?;
         }
-        teller.finish().map_err(|error| failed(error.into()))?;
+        teller.finish().map_err(of_text)?;
         let mut logprobs = best.log_probabilities;
         logprobs.truncate(best.tokens.len());
         Ok(Continuation {
@@ -318,23 +322,14 @@ where
         reader: &mut R,
     ) -> Result<Vec<Continuation>, Failed<R::Error>>
     where
-        R::Error: From<GenerateError> + From<X>,
+        R::Error: From<GenerateError>,
     {
-        let of_reader = |at: usize| {
-            move |error: R::Error| Failed {
-                at,
-                is_of_way: false,
-                error,
-            }
-        };
-        let of_text = |at: usize| move |error: X| of_reader(at)(error.into());
-        let failed = |at: usize, error: GenerateError| Failed {
-            at,
-            is_of_way: true,
-            error: error.into(),
-        };
+        let of_reader = |at: usize| move |error: R::Error| Failed { at, error };
+        let of_text =
+            |at: usize| move |error: X| of_reader(at)(GenerateError::Decode(error.into()).into());
         let started = (self.seconds)();
-        let mut all = self.begin(tasks).map_err(|it| failed(it.0, it.1))?;
+        let all = self.begin(tasks);
+        let mut all = all.map_err(|it| tasks[it.0].failed::<R::Error>(it.0, it.1))?;
         let tokens: usize = tasks.iter().map(|task| task.prompt.len()).sum();
         let seconds_per_token = ((self.seconds)() - started) / tokens as f64;
         let new = |task: &Task<'_, E>| Writing {
@@ -384,7 +379,7 @@ where
             for (at, choice) in places.into_iter().zip(chosen) {
                 let told = match choice {
                     Some(Ok(choice)) => writings[at].add(choice, seconds).map_err(of_text(at)),
-                    Some(Err(error)) => Err(failed(at, error)),
+                    Some(Err(error)) => Err(tasks[at].failed(at, error)),
                     None => writings[at].finish().map_err(of_text(at)),
                 };
                 if let Err(error) = told {
@@ -565,8 +560,11 @@ mod tests {
         let writer = writer(&model).searching(Some(Beams::new(2)));
         let mut heard = Heard::default();
         let failed = writer.write(&[&[0, 5, 3]], &mut heard).unwrap_err();
-        assert_eq!((failed.at, failed.is_of_way), (2, true));
-        assert!(matches!(failed.error, GenerateError::ExitingBeams));
+        let GenerateError::Way { way, source } = failed.error else {
+            panic!("{:?}", failed.error);
+        };
+        assert_eq!((failed.at, way.as_str()), (2, "2"));
+        assert!(matches!(*source, GenerateError::ExitingBeams));
         assert_eq!(heard.ended, [0, 1]);
     }
 
@@ -584,7 +582,8 @@ mod tests {
         };
         let mut heard = Heard::default();
         let failed = writer.write(&[&[0, 5, 3], bad], &mut heard).unwrap_err();
-        assert_eq!((failed.at, failed.is_of_way), (3, false));
+        let is_of_text = matches!(failed.error, GenerateError::Decode(_));
+        assert_eq!((failed.at, is_of_text), (3, true));
         assert_eq!(heard.ended, [0, 1, 2]);
     }
 }

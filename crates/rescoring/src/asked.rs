@@ -82,7 +82,7 @@ impl Asked {
     }
 
     /// The inputs of the correction as numbers; different inputs give different numbers.
-    pub fn numbers(&self) -> Vec<u32> {
+    pub(crate) fn numbers(&self) -> Vec<u32> {
         let mut numbers = vec![self.prompt.len() as u32];
         numbers.extend(&self.prompt);
         match &self.answer {
@@ -114,7 +114,7 @@ impl Asked {
     ///
     /// Keys and values cover the prompt and the longest answer. The text counts twice: as a result, and in the collected
     /// corrections.
-    pub fn most_bytes(asked: &[Self], model: &Model) -> [usize; 2] {
+    pub(crate) fn most_bytes(asked: &[Self], model: &Model) -> [usize; 2] {
         let config = model.config();
         let room = asked.iter().map(Self::most_tokens).max().unwrap_or(0);
         let room = room.min(config.context);

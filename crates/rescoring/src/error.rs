@@ -55,6 +55,14 @@ pub enum RescoringError {
         /// The model's context, in tokens.
         context: usize,
     },
+    /// A correction cannot be written.
+    #[error("the correction of `{id}`: {source}")]
+    Correction {
+        /// The utterance.
+        id: String,
+        /// The reason.
+        source: Box<RescoringError>,
+    },
     /// The log-probability that the model gives a token is not finite.
     #[error(
         "the log-probability of a sentence is not finite; the model's weights overflow, or are damaged"
@@ -89,4 +97,17 @@ pub enum RescoringError {
     /// The model refuses a batch.
     #[error(transparent)]
     Model(#[from] TransformerError),
+}
+
+impl RescoringError {
+    /// The error with the utterance whose correction it concerns.
+    pub(crate) fn of_correction(self, id: &str) -> Self {
+        match self {
+            Self::Cut { .. } => self, // names it already
+            source => Self::Correction {
+                id: id.to_owned(),
+                source: Box::new(source),
+            },
+        }
+    }
 }

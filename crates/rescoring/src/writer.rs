@@ -5,8 +5,12 @@ use crate::error::RescoringError;
 use layerwise_corpus::Tokenizer;
 use layerwise_generate::{Constraint, End, Generation, Settings, Spells, TextLattice, TokenTexts};
 use layerwise_schedule::Schedule;
+use layerwise_sweep::{MeasureId, Work, WorkBytes};
 use layerwise_transformer::Model;
 use std::sync::Arc;
+
+/// Changes when a correction of the same inputs may be another one, or when its inputs have other numbers.
+const VERSION: u32 = 3;
 
 /// A transformer that continues prompts greedily.
 ///
@@ -51,9 +55,44 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// The tokens that end a text.
-    pub fn end_tokens(&self) -> &[u32] {
-        &self.end_tokens
+    /// Corrections as work of a [`Runner`](layerwise_sweep::Runner), whose journal resumes it. Each gives its text with the number
+    /// of its tokens; [`Asked::corrections`] collects them.
+    ///
+    /// `name` is the work's in journals, and `mode` says what kind of answers is asked for.
+    ///
+    /// ```
+    /// use layerwise_corpus::Tokenizer;
+    /// use layerwise_rescoring::{Asked, Writer};
+    /// use layerwise_sweep::{Plan, Runner};
+    /// use layerwise_transformer::Model;
+    ///
+    /// fn corrections(model: &Model, tokenizer: &Tokenizer, asked: &[Asked]) -> Result<(), Box<dyn std::error::Error>> {
+    ///     let writer = Writer::new(model, tokenizer, Vec::new())?;
+    ///     let work = writer.work("corrections", "free", asked);
+    ///     let found = Runner::new().measure(model, &Plan::plain(model.stack())?, &work, asked)?;
+    ///     let (texts, _tokens) = Asked::corrections(asked, &found.into_plain());
+    ///     println!("{texts:?}");
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn work<'w>(
+        &'w self,
+        name: &'static str,
+        mode: &str,
+        asked: &[Asked],
+    ) -> Work<'w, Asked, (String, usize)> {
+        let id = MeasureId::new(name, VERSION).with_settings(format!(
+            "{mode} {:?} {}",
+            self.end_tokens,
+            self.tokenizer.sha256()
+        ));
+        let [reading, result] = Asked::most_bytes(asked, self.model);
+        let write = move |_: usize, asked: &Asked| {
+            let written = self.write(asked);
+            let written = written.map_err(|error| error.of_correction(&asked.id))?;
+            Ok((written.text, written.tokens))
+        };
+        Work::new(id, WorkBytes { reading, result }, write).depending_on(Asked::numbers)
     }
 
     /// Writes a correction.
@@ -151,6 +190,7 @@ impl<'a> Writer<'a> {
 mod tests {
     use super::*;
     use crate::testing::embedded;
+    use layerwise_sweep::{Plan, Runner};
 
     #[test]
     fn what_is_written_along_a_lattice_is_one_of_its_paths() {
@@ -214,5 +254,36 @@ mod tests {
             matches!(outcome, Err(RescoringError::Cut { prompt, .. }) if prompt == expected),
             "{outcome:?}"
         );
+    }
+
+    #[test]
+    fn work_writes_every_correction_and_names_the_one_that_fails() {
+        let (model, tokenizer) = embedded();
+        let writer = Writer::new(&model, &tokenizer, vec![0]).unwrap();
+        let asked = |id: &str, prompt: Vec<u32>| Asked {
+            id: id.to_owned(),
+            prompt,
+            answer: Answer::Free { most_tokens: 3 },
+        };
+        let run = |all: &[Asked]| {
+            let work = writer.work("corrections", "free", all);
+            let plan = Plan::plain(model.stack()).unwrap();
+            let found = Runner::new().measure(&model, &plan, &work, all);
+            found.map(|found| found.into_plain().to_vec())
+        };
+        let mut all = vec![
+            asked("a", tokenizer.encode("The king said").unwrap()),
+            asked("b", tokenizer.encode("He was").unwrap()),
+        ];
+        let expected = all.iter().map(|asked| {
+            let written = writer.write(asked).unwrap();
+            (written.text, written.tokens)
+        });
+        let expected: Vec<(String, usize)> = expected.collect();
+        assert_eq!(run(&all).unwrap(), expected);
+        all.push(asked("c", Vec::new()));
+        let error = run(&all).unwrap_err().to_string();
+        let says = "item 2: the correction of `c`: the sequence is empty";
+        assert!(error.starts_with(says), "{error}");
     }
 }

@@ -1,15 +1,12 @@
 //! Continuations of a file of prompts: many are decoded together, and each is kept when it is finished.
 
-use super::prompt::Prompt;
-use super::writing::{Nobody, Work, line};
+use super::writing::{Work, line};
 use super::{Arguments, first_difference};
 use crate::arguments::Run;
 use crate::manifest::{self, Manifest, Prompts};
 use crate::sweep::run_folder;
 use crate::{interrupt, output};
-use layerwise::generate::Continuation;
-use layerwise::sweep::{Failure, Journals, Measure, MeasureId, PlainResults, Plan, Reached};
-use layerwise::transformer::Batch;
+use layerwise::sweep::{Journals, Plan};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -17,98 +14,18 @@ use std::path::Path;
 /// The most prompts that are continued together; the engine hands out this many items without tokens.
 const MOST_TOGETHER: usize = 32;
 
-/// The ways to continue each prompt; each gives one continuation.
-struct Continuations<'a> {
-    work: &'a Work<'a>,
-    depends_on: String,
-    /// The number of prompts whose keys and values fit into memory.
-    together: usize,
-}
-
-impl Measure for Continuations<'_> {
-    type Item = Prompt;
-    type Observer<'a>
-        = ()
-    where
-        Self: 'a;
-    type Reference = ();
-    type Sums = Vec<Continuation>;
-
-    fn id(&self) -> MeasureId {
-        MeasureId::new("continuations", 2).with_settings(self.depends_on.clone())
-    }
-
-    fn unit(&self) -> &'static str {
-        "prompt"
-    }
-
-    fn title(&self) -> &'static str {
-        "generate"
-    }
-
-    fn batch(&self, _: &Prompt) -> Batch {
-        // Decoding runs the prompts; the engine itself runs nothing.
-        Batch::default()
-    }
-
-    fn particulars(&self, prompt: &Prompt) -> Vec<u32> {
-        prompt.ids.clone()
-    }
-
-    fn weight(&self, prompt: &Prompt) -> usize {
-        self.work.capacity(prompt.ids.len())
-    }
-
-    fn plain(
-        &self,
-        reached: &Reached<'_, Prompt>,
-        _: Option<()>,
-    ) -> Result<((), Vec<Continuation>), Failure> {
-        let found = self.work.write(&[&reached.item.ids], &mut Nobody);
-        let found = found.map_err(|failed| Failure::other(failed.error))?;
-        Ok(((), found))
-    }
-
-    fn plain_of_all(
-        &self,
-        reached: &[Reached<'_, Prompt>],
-        _: Vec<Option<()>>,
-    ) -> Result<PlainResults<(), Vec<Continuation>>, (usize, Failure)> {
-        let ways = self.work.ways().len();
-        let mut all = Vec::new();
-        for (part, reached) in reached.chunks(self.together).enumerate() {
-            let prompts: Vec<&[u32]> = reached.iter().map(|it| &*it.item.ids).collect();
-            let found = self.work.write(&prompts, &mut Nobody);
-            let found = found.map_err(|failed| {
-                let at = part * self.together + failed.at / ways;
-                (at, Failure::other(failed.error))
-            })?;
-            all.extend(found.chunks(ways).map(|of_one| ((), of_one.to_vec())));
-        }
-        Ok(all)
-    }
-
-    fn altered(&self, _: &Reached<'_, Prompt>, (): &()) -> Result<Vec<Continuation>, Failure> {
-        // The plan contains only the plain schedule.
-        Ok(Vec::new())
-    }
-
-    fn fits(&self, found: &Vec<Continuation>) -> bool {
-        found.len() == self.work.ways().len()
-    }
-}
-
 /// The manifest's name, in the folder of the run.
 const MANIFEST: &str = "manifest.json";
 
-/// Continues all prompts of a file, and prints or writes a line for each continuation.
+/// Continues all prompts of a file, given with the numbers of their lines, and prints or writes a line for each continuation.
 pub(super) fn write(
     arguments: &Arguments,
     work: &Work<'_>,
     file: &Path,
-    prompts: &[Prompt],
+    prompts: Vec<(usize, Vec<u32>)>,
 ) -> anyhow::Result<()> {
-    let longest = prompts.iter().map(|prompt| prompt.ids.len()).max();
+    let (lines, prompts): (Vec<usize>, Vec<Vec<u32>>) = prompts.into_iter().unzip();
+    let longest = prompts.iter().map(Vec::len).max();
     let longest = longest.unwrap_or(0);
     // Continues fewer prompts together if memory is too small for all.
     let mut together = MOST_TOGETHER.min(prompts.len());
@@ -141,24 +58,21 @@ pub(super) fn write(
         runner = runner.journals(Journals::File(journal));
     }
     interrupt::watch(interrupt::beside_out(arguments.out.is_some()))?;
-    let measure = Continuations {
-        work,
-        depends_on: work.depends_on(arguments),
-        together,
-    };
+    let measure = work.continuations(arguments, together);
     let plan = Plan::new(work.opened.model.stack(), &[], 1)?;
-    let found = runner.measure(work.opened.subject(), &plan, &measure, prompts)?;
+    let found = runner.measure(work.opened.subject(), &plan, &measure, &prompts)?;
     let key = found.key.clone();
-    let mut lines = String::new();
-    for (prompt, found) in prompts.iter().zip(found.into_plain().iter()) {
+    let mut text = String::new();
+    let numbered = lines.into_iter().zip(&prompts);
+    for ((number, prompt), found) in numbered.zip(found.into_plain().iter()) {
         let first = found
             .first()
             .map(|found| found.ids.clone())
             .unwrap_or_default();
         for (way, found) in work.ways().iter().zip(found) {
             let difference = first_difference(&first, &found.ids);
-            lines += &line(found, Some(prompt.line), &way.name, &prompt.ids, difference)?;
-            lines.push('\n');
+            text += &line(found, Some(number), &way.name, prompt, difference)?;
+            text.push('\n');
         }
     }
     match &arguments.out {
@@ -168,10 +82,10 @@ pub(super) fn write(
             manifest.prompts = Some(Prompts::new(file, work.tokenizer, &key)?);
             let path = run_folder(out).join(MANIFEST);
             output::write(&path, manifest.json()?.as_bytes())?;
-            output::write(out, lines.as_bytes())?;
+            output::write(out, text.as_bytes())?;
             output::print_paths([out])?;
         }
-        None => std::io::stdout().write_all(lines.as_bytes())?,
+        None => std::io::stdout().write_all(text.as_bytes())?,
     }
     Ok(())
 }

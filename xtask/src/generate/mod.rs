@@ -216,7 +216,7 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
     let work = Work::new(arguments, &opened, tokenizer.as_ref(), ways)?;
     let prompter = || Prompter::new(arguments, &opened, tokenizer.as_ref());
     if let Some(path) = &arguments.prompts {
-        return many::write(arguments, &work, path, &prompter()?.file(path)?);
+        return many::write(arguments, &work, path, prompter()?.file(path)?);
     }
     let prompt = match &arguments.ids {
         Some(ids) => ids.clone(),
@@ -234,7 +234,7 @@ pub fn generate(arguments: &Arguments) -> anyhow::Result<()> {
         ));
     }
     let mut page = Page::new(&work, &prompt, arguments.json);
-    let written = work.write(&[&prompt], &mut page);
+    let written = work.writer.write(&[&prompt], &mut page);
     written.map(drop).map_err(|failed| failed.error)
 }
 

@@ -9,13 +9,6 @@ use layerwise::corpus::{self, Tokenizer};
 use serde_json::Value;
 use std::path::Path;
 
-/// A prompt to continue.
-pub(super) struct Prompt {
-    /// Its line in the file, from 1; 1 for a prompt on the command line.
-    pub(super) line: usize,
-    pub(super) ids: Vec<u32>,
-}
-
 /// Makes prompts of what the user gives.
 pub(super) struct Prompter<'a> {
     opened: &'a OpenedModel,
@@ -82,13 +75,13 @@ impl<'a> Prompter<'a> {
         inputs::prompt_after(self.bos, text, self.tokenizer()?)
     }
 
-    /// The prompts of a file, one JSON object a line.
-    pub(super) fn file(&self, path: &Path) -> anyhow::Result<Vec<Prompt>> {
+    /// The token ids of the prompts of a file, one JSON object a line, each with the number of its line.
+    pub(super) fn file(&self, path: &Path) -> anyhow::Result<Vec<(usize, Vec<u32>)>> {
         let text = corpus::read_text(path)?;
         let lines = (1..)
             .zip(text.lines())
             .filter(|(_, line)| !line.trim().is_empty());
-        let prompts: Vec<Prompt> = lines
+        let prompts: Vec<(usize, Vec<u32>)> = lines
             .map(|(line, text)| {
                 let ids = self.line(text).and_then(|ids| {
                     // Refuse this here, before any output is written.
@@ -96,7 +89,7 @@ impl<'a> Prompter<'a> {
                     Ok(ids)
                 });
                 let ids = ids.with_context(|| format!("{}: line {line}", path.display()))?;
-                Ok(Prompt { line, ids })
+                Ok((line, ids))
             })
             .collect::<anyhow::Result<_>>()?;
         ensure!(

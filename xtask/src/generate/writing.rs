@@ -5,7 +5,7 @@ use crate::inputs::OpenedModel;
 use layerwise::corpus::{CorpusError, Tokenizer};
 use layerwise::exits::Stop;
 use layerwise::generate::{
-    self, Beams, Continuation, Failed, Reader, Run, Settings, Spells, TextLattice, TokenTexts, Way,
+    self, Beams, Continuation, Continuations, Settings, Spells, TextLattice, TokenTexts, Way,
 };
 use layerwise::sweep;
 use layerwise::transformer::Precision;
@@ -20,10 +20,7 @@ type Decode<'a> = Box<dyn Fn(&[u32]) -> Result<String, CorpusError> + Sync + 'a>
 pub(super) struct Work<'a> {
     pub(super) opened: &'a OpenedModel,
     pub(super) tokenizer: Option<&'a Tokenizer>,
-    writer: generate::Writer<'a, Stop, Decode<'a>>,
-    /// Further settings that [`Work::depends_on`] includes.
-    stops: Vec<String>,
-    beams: Option<Beams>,
+    pub(super) writer: generate::Writer<'a, Stop, Decode<'a>>,
 }
 
 /// One continuation, as a JSON line.
@@ -116,17 +113,14 @@ impl<'a> Work<'a> {
             });
         let decode = tokenizer
             .map(|tokenizer| -> Decode<'a> { Box::new(move |ids: &[u32]| tokenizer.decode(ids)) });
-        let stops = arguments.stop.clone();
         let writer = generate::Writer::new(&opened.model, ways, settings, decode, seconds)
-            .stopping_before(stops.clone())
+            .stopping_before(arguments.stop.clone())
             .searching(beams)
             .constrained(constraint);
         Ok(Self {
             opened,
             tokenizer,
             writer,
-            stops,
-            beams,
         })
     }
 
@@ -139,34 +133,15 @@ impl<'a> Work<'a> {
         self.writer.settings()
     }
 
-    /// Everything that a continuation depends on besides model and prompt.
-    pub(super) fn depends_on(&self, arguments: &Arguments) -> String {
-        let Settings {
-            max_tokens,
-            end_tokens,
-            sampling,
-            cache,
-            ..
-        } = self.settings();
-        let schedules = self.ways().iter().map(|way| match &way.run {
-            Run::Under(schedule) => format!("{}={schedule}", way.name),
-            Run::Exiting(stop, missing) => format!("{}={stop:?} {missing:?}", way.name),
-        });
-        let schedules: Vec<String> = schedules.collect();
-        format!(
-            "{schedules:?} {max_tokens} {end_tokens:?} {sampling:?} {} {:?} {:?} {:?} {:?}",
-            cache.name(),
-            self.stops,
-            self.beams,
-            arguments.one_of,
-            self.tokenizer.map(Tokenizer::sha256)
-        )
-    }
-
-    /// The most tokens of a prompt with its continuation.
-    pub(super) fn capacity(&self, prompt: usize) -> usize {
-        let context = self.opened.model.config().context;
-        self.settings().capacity(prompt, context)
+    /// Continuations of a file of prompts, as a measure.
+    pub(super) fn continuations(
+        &self,
+        arguments: &Arguments,
+        together: usize,
+    ) -> Continuations<'_, 'a, Stop, Decode<'a>> {
+        let tokenizer = self.tokenizer.map(Tokenizer::sha256);
+        let more = format!("{:?} {tokenizer:?}", arguments.one_of);
+        self.writer.continuations(&more, together)
     }
 
     /// Checks that memory suffices for `prompts` prompts of this length, continued together in all ways.
@@ -180,45 +155,9 @@ impl<'a> Work<'a> {
             }
         };
         let bytes = self.writer.most_bytes(prompt, together).max(measuring);
-        let capacity = self.capacity(prompt);
+        let capacity = settings.capacity(prompt, config.context);
         let what = format!("{}: keys and values of {capacity} tokens", self.opened.name);
         self.opened.budget.check(&what, bytes as u64)?;
-        Ok(())
-    }
-
-    /// Continues each prompt in all ways, one prompt after another, and passes each continuation to a reader.
-    ///
-    /// # Errors
-    /// The error of the first continuation that fails, with its place, after all continuations before it were passed on.
-    pub(super) fn write(
-        &self,
-        prompts: &[&[u32]],
-        reader: &mut impl Reader<Error = anyhow::Error>,
-    ) -> Result<Vec<Continuation>, Failed<anyhow::Error>> {
-        self.writer
-            .write(prompts, reader)
-            .map_err(|failed| match failed.is_of_way {
-                true => {
-                    let way = &self.ways()[failed.at % self.ways().len()];
-                    let error = failed.error.context(way.name.clone());
-                    Failed { error, ..failed }
-                }
-                false => failed,
-            })
-    }
-}
-
-/// A reader that ignores everything.
-pub(super) struct Nobody;
-
-impl Reader for Nobody {
-    type Error = anyhow::Error;
-
-    fn goes_on(&mut self, _: usize, _: &str) -> anyhow::Result<()> {
-        Ok(())
-    }
-
-    fn has_ended(&mut self, _: usize, _: &Continuation) -> anyhow::Result<()> {
         Ok(())
     }
 }

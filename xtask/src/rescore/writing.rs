@@ -10,7 +10,7 @@ use anyhow::Context;
 use layerwise::chat::Message;
 use layerwise::corpus::{Bos, Tokenizer};
 use layerwise::rescoring::{Asked, Writer};
-use layerwise::sweep::{Failure, Journals, MeasureId, Plan, Work, WorkBytes};
+use layerwise::sweep::{Journals, Plan};
 use layerwise::transcripts::{Gate, ScoredLists, System};
 use std::path::{Path, PathBuf};
 
@@ -74,20 +74,8 @@ impl<'a> Author<'a> {
     ) -> anyhow::Result<System> {
         let arguments = self.arguments;
         let asked = self.asked(mode, set, gate, reader)?;
-        let [reading, result] = Asked::most_bytes(&asked, &self.opened.model);
-        let bytes = WorkBytes { reading, result };
-        let write = |_: usize, asked: &Asked| {
-            let written = self.writer.write(asked).map_err(Failure::other)?;
-            Ok((written.text, written.tokens))
-        };
-        let id = MeasureId::new("corrections", 3).with_settings(format!(
-            "{mode} {:?} {}",
-            self.writer.end_tokens(),
-            self.tokenizer.sha256()
-        ));
-        let work: Work<'_, Asked, (String, usize)> = Work::new(id, bytes, write)
-            .called("utterance", "the corrections")
-            .depending_on(Asked::numbers);
+        let work = self.writer.work("corrections", mode, &asked);
+        let work = work.called("utterance", "the corrections");
         let mut runner = self.opened.runner(&Run {
             threads: arguments.threads,
             fresh: arguments.fresh,

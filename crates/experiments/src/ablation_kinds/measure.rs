@@ -29,9 +29,8 @@ fn plan(subject: &Subject<'_>) -> Result<Plan, ExperimentError> {
 /// # Errors
 /// None: every model has both sublayers.
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
-    let even = Even::of(&subject.text);
-    let schedules = plan(subject)?.entries().len();
-    Ok(vec![even.told("ablation-kinds", schedules)])
+    let plan = plan(subject)?;
+    Ok(vec![ablation::told(subject, "ablation-kinds", &plan)])
 }
 
 /// Multiply-adds of the runs.

@@ -3,7 +3,7 @@
 use super::data::STANDIN;
 use super::errors::{KEPT, ORACLE, SENT, WRITTEN, curve_name};
 use super::table::{ConfidenceRecord, GateRecord, Record};
-use crate::core::claim::{Claim, Evidence, Version, each_model};
+use crate::core::claim::{Claim, Evidence, Judge, Version, each_model};
 use crate::core::curve::needs;
 use crate::core::finding::{Finding, Measured, NotTested, Outcome, Spread, Threshold};
 use crate::core::sample::statistic;
@@ -24,19 +24,14 @@ pub const CLAIMS: &[Claim] = &[
     claim("M9", "oracles and systems are in order", m9),
 ];
 
-const fn claim(
-    id: &'static str,
-    statement: &'static str,
-    judge: fn(&Evidence<'_>) -> Vec<Finding>,
-) -> Claim {
-    Claim {
+const fn claim(id: &'static str, statement: &'static str, judge: Judge) -> Claim {
+    Claim::of(
+        &["asr-correction"],
+        Version::CORRECTION,
         id,
-        versions: Version::CORRECTION,
         statement,
-        needs: &["asr-correction"],
-        models: "",
         judge,
-    }
+    )
 }
 
 const ID: &str = "asr-correction";

@@ -14,7 +14,6 @@ use crate::core::tables::Tables;
 use layerwise_chat::{DateTime, Message};
 use layerwise_corpus::Tokenizer;
 use layerwise_rescoring::{Asked, Writer};
-use layerwise_sweep::{MeasureId, WorkBytes};
 use layerwise_transcripts::{
     CountRule, DistinctList, Gate, NBestLists, NoLanguageModel, Normaliser, Repair, ScoredLists,
     System, Template, Vocabulary,
@@ -80,21 +79,8 @@ pub(super) fn measure(
     let writer = Writer::new(subject.model, tokenizer, end_tokens)?;
     let mut is_share = false;
     for ((mode, along), asked) in MODES.iter().zip(&asked) {
-        let write = |_: usize, asked: &Asked| {
-            let written = writer.write(asked).at(|| asked.id.clone())?;
-            Ok((written.text, written.tokens))
-        };
-        let id = MeasureId::new("asr-corrections", 3).with_settings(format!(
-            "{mode} {:?} {}",
-            writer.end_tokens(),
-            tokenizer.sha256()
-        ));
-        let [reading, result] = Asked::most_bytes(asked, subject.model);
-        let bytes = WorkBytes { reading, result };
-        let fits = |_: &(String, usize)| true;
-        let written = subject
-            .runs
-            .kept(id, asked, bytes, Asked::numbers, fits, write);
+        let work = writer.work("asr-corrections", mode, asked);
+        let written = subject.runs.plain(&work, asked);
         let Some(written) = written.if_whole()? else {
             // A share has items of the other mode too.
             is_share = true;

@@ -142,6 +142,11 @@ pub fn plan(subject: &Subject<'_>, families: &[String]) -> Result<Plan, Experime
     Ok(Plan::new(subject.model.stack(), &families, bounds)?)
 }
 
+/// Describes an experiment's runs of a plan on the sequences that [`Even`] takes.
+pub fn told(subject: &Subject<'_>, experiment: &str, plan: &Plan) -> String {
+    Even::of(&subject.text).told(experiment, plan.entries().len())
+}
+
 /// Multiply-adds of a plan on the sequences that [`Even`] takes.
 pub fn work(subject: &Subject<'_>, plan: &Plan) -> f64 {
     cost::of_plan(subject.model, plan, Even::of(&subject.text).tokens())

@@ -202,6 +202,9 @@ pub struct Judged {
     pub lines: Vec<Row>,
 }
 
+/// The test of a claim.
+pub type Judge = fn(&Evidence<'_>) -> Vec<Finding>;
+
 /// One claim.
 pub struct Claim {
     /// Its name: a letter for the paper and a number, such as D1.
@@ -215,10 +218,28 @@ pub struct Claim {
     /// The models it is about; empty if it is about any model.
     pub models: &'static str,
     /// Its test.
-    pub judge: fn(&Evidence<'_>) -> Vec<Finding>,
+    pub judge: Judge,
 }
 
 impl Claim {
+    /// A claim about any model, judged from the results of one experiment.
+    pub const fn of(
+        experiment: &'static [&'static str; 1],
+        versions: &'static [Version],
+        id: &'static str,
+        statement: &'static str,
+        judge: Judge,
+    ) -> Self {
+        Self {
+            id,
+            versions,
+            statement,
+            needs: experiment,
+            models: "",
+            judge,
+        }
+    }
+
     /// Names of the versions that make it, joined by commas.
     pub fn version(&self) -> String {
         names(self.versions.iter().copied())

@@ -1,7 +1,7 @@
 //! The claims that are judged from this experiment.
 
 use super::table::{FeatureRecord, Law, LawRecord, LossRecord, Record, TimeRecord};
-use crate::core::claim::{Claim, Evidence, Version};
+use crate::core::claim::{Claim, Evidence, Judge, Version};
 use crate::core::curve::{needs, together};
 use crate::core::finding::{Finding, Measured, NotTested, Outcome, Threshold, error_of_changes};
 use crate::core::models::Facts;
@@ -10,19 +10,8 @@ use crate::core::table::distinct;
 use crate::core::tables::Tables;
 use layerwise_metrics::{correlation, errors_in_interval};
 
-const fn claim(
-    id: &'static str,
-    statement: &'static str,
-    judge: fn(&Evidence<'_>) -> Vec<Finding>,
-) -> Claim {
-    Claim {
-        id,
-        versions: Version::EXITS,
-        statement,
-        needs: &["early-exit"],
-        models: "",
-        judge,
-    }
+const fn claim(id: &'static str, statement: &'static str, judge: Judge) -> Claim {
+    Claim::of(&["early-exit"], Version::EXITS, id, statement, judge)
 }
 
 /// The claims that are judged from this experiment.

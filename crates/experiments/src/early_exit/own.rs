@@ -8,7 +8,7 @@ use super::times;
 use crate::core::error::{ExperimentError, Place};
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
-use layerwise_exits::{Reading, Rule, Stop, Trained, Vocab};
+use layerwise_exits::{Criterion, Reading, Rule, Trained, Vocab};
 use layerwise_tasks::Task;
 
 /// What counts as final in training.
@@ -92,37 +92,6 @@ fn check_options(read: &Read, vocab: Vocab) -> Result<(), ExperimentError> {
     }
 }
 
-/// A rule to test.
-#[derive(Clone, Debug)]
-pub struct Tested {
-    /// The rule.
-    pub rule: Rule,
-    /// Its classifier, if it is a trained rule.
-    pub trained: Option<Trained>,
-    /// The tokens that the head is read over.
-    pub vocab: Vocab,
-    /// Its threshold.
-    pub threshold: f64,
-    /// Depths before this one, counted from 1, are skipped,
-    pub least: usize,
-    /// and so are all but every `every`-th.
-    pub every: usize,
-}
-
-impl Tested {
-    /// The rule as a run takes it.
-    ///
-    /// # Panics
-    /// If it is a trained rule without a classifier, or looks ahead.
-    pub fn stop(&self) -> Stop {
-        let stop = match &self.trained {
-            Some(trained) => Stop::trained(trained.clone(), self.threshold, self.vocab),
-            None => Stop::new(self.rule, self.threshold, self.vocab),
-        };
-        stop.testing(self.least, self.every)
-    }
-}
-
 /// What a rule saves and loses on a task.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -158,7 +127,7 @@ const THRESHOLDS: usize = 64;
 pub fn evaluate(
     subject: &Subject<'_>,
     task: &Task,
-    tested: &Tested,
+    tested: &Criterion,
     timed: usize,
 ) -> Result<Evaluated, ExperimentError> {
     let (reads, _memory) = read_own(subject, task, tested.vocab)?;

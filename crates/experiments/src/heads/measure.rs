@@ -18,8 +18,8 @@ fn plan(subject: &Subject<'_>) -> Result<Plan, ExperimentError> {
 /// # Errors
 /// None: every model has heads.
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
-    let even = Even::of(&subject.text);
-    Ok(vec![even.told("heads", plan(subject)?.entries().len())])
+    let plan = plan(subject)?;
+    Ok(vec![ablation::told(subject, "heads", &plan)])
 }
 
 /// Multiply-adds of the runs.

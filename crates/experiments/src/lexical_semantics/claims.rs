@@ -3,7 +3,7 @@
 
 use super::measure::curve_name;
 use super::table::{Compared, Comparison, Part, Record, Removal, Setting, percent};
-use crate::core::claim::{Claim, Evidence, Version};
+use crate::core::claim::{Claim, Evidence, Judge, Version};
 use crate::core::curve::{Point, against_depth, depth_of_peak, needs, peak};
 use crate::core::finding::{
     Finding, Measured, NotTested, Outcome, Threshold, difference, newcombe,
@@ -47,19 +47,14 @@ pub const CLAIMS: &[Claim] = &[
     claim("F10", "there is signal", f10),
 ];
 
-const fn claim(
-    id: &'static str,
-    statement: &'static str,
-    judge: fn(&Evidence<'_>) -> Vec<Finding>,
-) -> Claim {
-    Claim {
+const fn claim(id: &'static str, statement: &'static str, judge: Judge) -> Claim {
+    Claim::of(
+        &["lexical-semantics"],
+        Version::SEMANTICS,
         id,
-        versions: Version::SEMANTICS,
         statement,
-        needs: &["lexical-semantics"],
-        models: "",
         judge,
-    }
+    )
 }
 
 /// One model's results on one set of pairs.

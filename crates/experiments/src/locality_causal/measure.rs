@@ -26,9 +26,8 @@ fn plan(subject: &Subject<'_>) -> Result<Plan, ExperimentError> {
 /// # Errors
 /// None: every model has attention.
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
-    let even = Even::of(&subject.text);
-    let schedules = plan(subject)?.entries().len();
-    Ok(vec![even.told("locality-causal", schedules)])
+    let plan = plan(subject)?;
+    Ok(vec![ablation::told(subject, "locality-causal", &plan)])
 }
 
 /// Multiply-adds of the runs.

@@ -2,7 +2,7 @@
 
 use super::table::{PairRecord, Record, SimilarityRecord, SpeedRecord, TaskRecord};
 use super::variants::{FRACTIONS, Family, Kind};
-use crate::core::claim::{Claim, Evidence, Version, each_model};
+use crate::core::claim::{Claim, Evidence, Judge, Version, each_model};
 use crate::core::curve::needs;
 use crate::core::finding::{
     Finding, Measured, NotTested, Outcome, Threshold, difference, error_of_changes, wilson,
@@ -10,19 +10,8 @@ use crate::core::finding::{
 use crate::core::published::related_name;
 use layerwise_metrics::errors_in_interval;
 
-const fn claim(
-    id: &'static str,
-    statement: &'static str,
-    judge: fn(&Evidence<'_>) -> Vec<Finding>,
-) -> Claim {
-    Claim {
-        id,
-        versions: Version::SKIPPING,
-        statement,
-        needs: &["sublayer-skip"],
-        models: "",
-        judge,
-    }
+const fn claim(id: &'static str, statement: &'static str, judge: Judge) -> Claim {
+    Claim::of(&["sublayer-skip"], Version::SKIPPING, id, statement, judge)
 }
 
 /// The claims that are judged from this experiment.

@@ -19,8 +19,7 @@ fn plan(subject: &Subject<'_>) -> Result<Option<Plan>, ExperimentError> {
 /// # Errors
 /// None: any two blocks can be exchanged.
 pub(super) fn announce(subject: &Subject<'_>) -> Result<Vec<String>, ExperimentError> {
-    let even = Even::of(&subject.text);
-    let told = |plan: Plan| even.told("swap-distance", plan.entries().len());
+    let told = |plan: Plan| ablation::told(subject, "swap-distance", &plan);
     Ok(plan(subject)?.map(told).into_iter().collect())
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::io::Read;
 
 use super::{Collection, Limits, check, excerpt, read_text};
-use crate::nbest::{Hypothesis, NBestLists, ScoreScale};
+use crate::nbest::{NBestLists, ScoreScale};
 use crate::{Place, TranscriptError};
 
 /// The non-empty lines: number, first word, and the trimmed rest.
@@ -27,26 +27,13 @@ pub(super) fn rows(text: &str) -> impl Iterator<Item = (Place, &str, &str)> {
 pub fn read_columns(input: impl Read, limits: &Limits) -> Result<NBestLists, TranscriptError> {
     let text = read_text(input, limits)?;
     let mut collection = Collection::new(limits);
-    let mut current: Option<(Place, &str, Vec<Hypothesis>)> = None;
     for (place, id, text) in rows(&text) {
-        if current.as_ref().is_none_or(|(_, before, _)| *before != id) {
-            if let Some((place, id, hypotheses)) = current.take() {
-                collection.push(&place, Some(id.to_owned()), hypotheses, None)?;
-            }
-            collection.check_room(&place)?;
-            current = Some((place.clone(), id, Vec::new()));
-        }
-        let Some((_, _, hypotheses)) = &mut current else {
-            continue;
-        };
-        collection.check_hypothesis(&place, hypotheses.len())?;
+        let before = collection.begin(&place, id)?;
+        collection.check_hypothesis(&place, before)?;
         collection.check_words(&place, text)?;
-        let (text, score) = (text.to_owned(), None);
-        hypotheses.push(Hypothesis { text, score });
+        collection.add(text, None);
     }
-    if let Some((place, id, hypotheses)) = current {
-        collection.push(&place, Some(id.to_owned()), hypotheses, None)?;
-    }
+    collection.end()?;
     collection.finish(ScoreScale::Absent)
 }
 

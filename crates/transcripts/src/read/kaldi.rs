@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::columns::{read_numbers, rows};
 use super::{Collection, Limits, excerpt, read_text};
-use crate::nbest::{Hypothesis, NBestLists, ScoreScale};
+use crate::nbest::{NBestLists, ScoreScale};
 use crate::{Place, TranscriptError};
 
 /// Reads lists in Kaldi's form: lines of `UTTERANCE-N words`, with N from 1 in order, one utterance after another.
@@ -27,7 +27,6 @@ pub fn read_kaldi<R: Read>(
         .map(|costs| read_numbers(costs, limits))
         .collect::<Result<Vec<_>, _>>()?;
     let mut collection = Collection::new(limits);
-    let mut current: Option<(Place, &str, Vec<Hypothesis>)> = None;
     let mut keys = 0;
     for (place, key, text) in rows(&text) {
         let refuse = |expected: String| TranscriptError::Format {
@@ -43,23 +42,11 @@ pub fn read_kaldi<R: Read>(
         let Some((id, number)) = numbered else {
             return Err(refuse("a key such as `utterance-1`".to_owned()));
         };
-        if current.as_ref().is_none_or(|(_, before, _)| *before != id) {
-            if let Some((place, id, hypotheses)) = current.take() {
-                collection.push(&place, Some(id.to_owned()), hypotheses, None)?;
-            }
-            collection.check_room(&place)?;
-            current = Some((place.clone(), id, Vec::new()));
+        let before = collection.begin(&place, id)?;
+        if number != before + 1 {
+            return Err(refuse(format!("the key `{id:.60}-{}`", before + 1)));
         }
-        let Some((_, _, hypotheses)) = &mut current else {
-            continue;
-        };
-        if number != hypotheses.len() + 1 {
-            return Err(refuse(format!(
-                "the key `{id:.60}-{}`",
-                hypotheses.len() + 1
-            )));
-        }
-        collection.check_hypothesis(&place, hypotheses.len())?;
+        collection.check_hypothesis(&place, before)?;
         collection.check_words(&place, text)?;
         let mut score = None;
         for (at, table) in costs.iter().enumerate() {
@@ -77,12 +64,9 @@ pub fn read_kaldi<R: Read>(
             }
         }
         keys += 1;
-        let text = text.to_owned();
-        hypotheses.push(Hypothesis { text, score });
+        collection.add(text, score);
     }
-    if let Some((place, id, hypotheses)) = current {
-        collection.push(&place, Some(id.to_owned()), hypotheses, None)?;
-    }
+    collection.end()?;
     for (at, table) in costs.iter().enumerate() {
         if table.len() != keys {
             return Err(TranscriptError::Format {

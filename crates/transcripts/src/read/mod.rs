@@ -88,6 +88,8 @@ struct Collection<'a> {
     ids: std::collections::HashSet<String>,
     hypotheses: usize,
     oddities: Oddities,
+    /// The utterance whose lines are being read: the place of the first, and its id.
+    current: Option<(Place, String, Vec<Hypothesis>)>,
 }
 
 impl<'a> Collection<'a> {
@@ -98,6 +100,35 @@ impl<'a> Collection<'a> {
             ids: std::collections::HashSet::new(),
             hypotheses: 0,
             oddities: Oddities::default(),
+            current: None,
+        }
+    }
+
+    /// Goes to a line of the utterance `id`, whose lines are consecutive; returns the number of its hypotheses before it.
+    fn begin(&mut self, place: &Place, id: &str) -> Result<usize, TranscriptError> {
+        let current = self.current.as_ref().filter(|(_, before, _)| before == id);
+        if let Some((_, _, hypotheses)) = current {
+            return Ok(hypotheses.len());
+        }
+        self.end()?;
+        self.check_room(place)?;
+        self.current = Some((place.clone(), id.to_owned(), Vec::new()));
+        Ok(0)
+    }
+
+    /// Adds the line's hypothesis.
+    fn add(&mut self, text: &str, score: Option<f64>) {
+        if let Some((_, _, hypotheses)) = &mut self.current {
+            let text = text.to_owned();
+            hypotheses.push(Hypothesis { text, score });
+        }
+    }
+
+    /// Adds the utterance whose lines were read last.
+    fn end(&mut self) -> Result<(), TranscriptError> {
+        match self.current.take() {
+            None => Ok(()),
+            Some((place, id, hypotheses)) => self.push(&place, Some(id), hypotheses, None),
         }
     }
 
