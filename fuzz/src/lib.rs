@@ -537,7 +537,7 @@ fn divided_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// Lists of hypotheses in every form, and the lattices of those that are accepted.
+/// Lists of hypotheses in every form with the lattices of those that are accepted, tables, and corrections.
 pub fn nbest(bytes: &[u8]) {
     let limits = Limits::default();
     let none: [&[u8]; 0] = [];
@@ -552,10 +552,13 @@ pub fn nbest(bytes: &[u8]) {
             Ok(lists) => correct(&lists),
         }
     }
+    if let Err(error) = transcripts::read_corrections(bytes, &limits) {
+        drop(message(error));
+    }
     match transcripts::read_table(bytes, &limits) {
         Err(error) => drop(message(error)),
         Ok(table) => {
-            let ids: std::collections::HashSet<_> = table.iter().map(|(id, _)| id).collect();
+            let ids: std::collections::HashSet<_> = table.iter().map(|row| &row.id).collect();
             assert_eq!(ids.len(), table.len());
         }
     }
@@ -595,6 +598,7 @@ fn nbest_seeds() -> Vec<Vec<u8>> {
         "x a b\nx a\ny\n",
         "x-1 a b\nx-2 a\ny-z-1 c d e\n",
         "x-1 1.5\nx-2 -2e3\n",
+        "{\"id\": \"x\", \"correction\": \"a b\"}\n\n{\"correction\": \"\", \"more\": [1], \"id\": \"y\"}\n",
     ]
     .map(|text| text.as_bytes().to_vec())
     .to_vec()

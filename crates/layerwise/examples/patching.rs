@@ -5,8 +5,8 @@
 //!
 //!     cargo run --release --package layerwise --example patching -- MODEL "The king said that he" "The queen said that he" " was" " is"
 
-use layerwise::schedule::{Edit, Source};
-use layerwise::transformer::{Taken, Values};
+use layerwise::schedule::Bounds;
+use layerwise::sweep::{Pair, PairStatistics, Patching, Plan, Runner};
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -23,40 +23,35 @@ pub(crate) fn run(
     answers: [&str; 2],
 ) -> Result<(), Box<dyn Error>> {
     let opened = layerwise::open(folder)?;
-    let (model, plain) = (&opened.model, opened.model.plain());
-    let [clean, corrupted] = [opened.tokens(prompts[0])?, opened.tokens(prompts[1])?];
-    if clean.len() != corrupted.len() {
-        return Err(format!(
-            "the prompts have {} and {} tokens; give prompts of equal length",
-            clean.len(),
-            corrupted.len()
-        )
-        .into());
-    }
     let tokenizer = opened.tokenizer.as_ref().ok_or("a tokenizer is needed")?;
     let [right, wrong] = [tokenizer.encode(answers[0])?, tokenizer.encode(answers[1])?];
-    let last = clean.len() - 1;
-    let difference = |logits: layerwise::ndarray::Array2<f32>| {
-        logits[[last, right[0] as usize]] - logits[[last, wrong[0] as usize]]
-    };
-    let best = difference(model.logits(&clean, &plain)?);
-    let worst = difference(model.logits(&corrupted, &plain)?);
+    let [clean, corrupted] = [opened.tokens(prompts[0])?, opened.tokens(prompts[1])?];
+    let positions = corrupted.len();
+    let pair = Pair::new(clean, corrupted);
+    let pair = pair.deciding(right.first().copied(), wrong.first().copied());
+
+    // Steps that patches have in common run once, and so does the clean prompt.
+    let bounds = Bounds::default().positions(Some(positions));
+    let families = ["donor(resid.post[l]@p)".parse()?];
+    let plan = Plan::new(opened.model.stack(), &families, bounds)?;
+    let measure = Patching::at_last_position();
+    let measured = Runner::new().measure(&opened.model, &plan, &measure, &[pair])?;
+    let results = measured.results.iter().map(Vec::as_slice);
+    let statistics = PairStatistics::collect(plan.entries().len(), results);
+
+    // The plain schedule comes first; positions follow each other within a block.
+    let plain = &measured.results[0][0];
+    let best = plain.clean.as_ref().and_then(|own| own.logit_difference);
+    let (best, worst) = best
+        .zip(plain.last.logit_difference)
+        .ok_or("an answer has tokens")?;
     println!(
         "clean {best:+.3}, corrupted {worst:+.3}; recovered by block (rows) and position (columns):"
     );
-    for block in 0..model.config().layers {
-        let mut row = Vec::new();
-        for position in 0..clean.len() {
-            let edit = format!("donor(resid.post[{block}]@{position})");
-            let patched = edit.parse::<Edit>()?.apply(&plain)?;
-            let mut taken = Taken::of(patched.overlay().taken_from(Source::Donor));
-            model.run(&clean, &plain, &mut taken)?;
-            let mut values = Values::default();
-            values.take(Source::Donor, taken);
-            let found = difference(model.logits(&corrupted, (&patched, &values))?);
-            row.push(format!("{:+.2}", (found - worst) / (best - worst)));
-        }
-        println!("{block:>2} {}", row.join(" "));
+    for (block, row) in statistics[1..].chunks(positions).enumerate() {
+        let shares = row.iter().map(|own| own.recovered.ratio().unwrap_or(0.0));
+        let shares: Vec<String> = shares.map(|share| format!("{share:+.2}")).collect();
+        println!("{block:>2} {}", shares.join(" "));
     }
     Ok(())
 }

@@ -72,7 +72,9 @@ pub enum TranscriptError {
         found: String,
     },
     /// Two utterances have the same identifier.
-    #[error("{place}: an earlier utterance has the id `{id}` too; give each utterance a unique id")]
+    #[error(
+        "{place}: an earlier utterance has the id `{id:.60}` too; give each utterance a unique id"
+    )]
     RepeatedId {
         /// The position of the second one.
         place: Place,
@@ -80,12 +82,20 @@ pub enum TranscriptError {
         id: String,
     },
     /// No utterance of the lists has the identifier.
-    #[error("{place}: no utterance has the id `{id}`")]
+    #[error("{place}: no utterance has the id `{id:.60}`")]
     UnknownId {
         /// The position of the identifier.
         place: Place,
         /// The identifier.
         id: String,
+    },
+    /// A table of costs breaks its format.
+    #[error("cost table {table}: {error}")]
+    Costs {
+        /// Its position among the tables, from 1.
+        table: usize,
+        /// What is wrong with it.
+        error: Box<TranscriptError>,
     },
     /// Merging hypotheses opened too many slots.
     #[error("word lattice: more than {limit} slots; give fewer or shorter hypotheses")]

@@ -71,7 +71,7 @@ pub use gate::{Gate, Judgement, posteriors};
 pub use kneser_ney::{Context, KneserNey};
 pub use language::{Counted, LanguageModel, LanguageScore, NoLanguageModel};
 pub use lattice::{Arc, Automaton, CountRule, Lattice, MAX_SLOTS, Slot, State};
-pub use nbest::{DistinctList, Hypothesis, NBestLists, Oddities, ScoreScale, Utterance};
+pub use nbest::{DistinctList, Hypothesis, NBestLists, Oddities, Row, ScoreScale, Utterance};
 pub use normaliser::Normaliser;
 pub use prompt::Template;
 pub use read::{Limits, read_columns, read_corrections, read_hyporadise, read_kaldi, read_table};

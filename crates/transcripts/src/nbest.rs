@@ -26,6 +26,18 @@ pub struct Utterance {
     pub reference: Option<String>,
 }
 
+/// A line of a table of two columns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Row {
+    /// Its number in the file, from 1.
+    pub line: usize,
+    /// Its first word.
+    pub id: String,
+    /// What follows the white space, to the end of the line.
+    pub text: String,
+}
+
 /// The meaning of a file's scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -127,15 +139,12 @@ impl NBestLists {
     /// # Errors
     ///
     /// The lists lack an id. An utterance without an entry has no reference.
-    pub fn set_references(
-        &mut self,
-        references: Vec<(String, String)>,
-    ) -> Result<(), TranscriptError> {
+    pub fn set_references(&mut self, references: Vec<Row>) -> Result<(), TranscriptError> {
         let places: std::collections::HashMap<String, usize> = (0..)
             .zip(&self.utterances)
             .map(|(place, utterance)| (utterance.id.clone(), place))
             .collect();
-        for (line, (id, text)) in (1..).zip(references) {
+        for Row { line, id, text } in references {
             let Some(&place) = places.get(&id) else {
                 let place = crate::Place::Line(line);
                 return Err(TranscriptError::UnknownId { place, id });

@@ -14,6 +14,7 @@ fn small() -> Limits {
     limits.hypotheses = 4;
     limits.all_hypotheses = 6;
     limits.words = 5;
+    limits.text_bytes = 30;
     limits
 }
 
@@ -103,6 +104,15 @@ fn bad_json_is_refused() {
         ),
         (r#"[{"input": ["a"], "id": 1}]"#, &["utterance 0, `id`"]),
         (
+            r#"[{"id": "x y", "input": ["a"]}]"#,
+            &["utterance 0, `id`", "an id without white space", "`x y`"],
+        ),
+        (
+            r#"[{"input": ["a"], "id": "x\ny forged"}]"#,
+            &["utterance 0, `id`", r"`x\ny forged`"],
+        ),
+        (r#"[{"input": ["a"], "id": ""}]"#, &["`id`", "found ``"]),
+        (
             r#"[{"input": ["a"]}, {"input": ["a"], "score": [-1, -2]}]"#,
             &["utterance 1, `score`", "no scores"],
         ),
@@ -166,6 +176,14 @@ fn bad_json_is_refused() {
             &["`output`", "found 6"],
         ),
         (
+            r#"[{"input": ["a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a"]}]"#,
+            &["`input`", "at most 30 bytes of a text, found 31"],
+        ),
+        (
+            r#"[{"input": ["a"], "output": "a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a"}]"#,
+            &["`output`", "at most 30 bytes of a text, found 31"],
+        ),
+        (
             &" ".repeat(401),
             &["file", "at most 400 bytes", "found 401"],
         ),
@@ -187,10 +205,20 @@ fn columns_are_read() {
     let lists = read_columns(input.as_bytes(), &small()).unwrap();
     assert_eq!(shown(&lists), "x: [a b] [a  c]; y: []; z: [d]");
     assert_eq!(lists.oddities.empty_hypotheses, 1);
-    let table = read_table(&input.as_bytes()[7..], &small());
-    let expected = [("a", "c"), ("y", ""), ("z", "d")];
-    let expected = expected.map(|(id, text)| (id.to_owned(), text.to_owned()));
-    assert_eq!(table.unwrap(), expected);
+    let table = read_table(&input.as_bytes()[7..], &small()).unwrap();
+    let rows = table.iter();
+    let rows: Vec<_> = rows.map(|row| (row.line, &*row.id, &*row.text)).collect();
+    // The second line is blank.
+    assert_eq!(rows, [(1, "a", "c"), (3, "y", ""), (4, "z", "d")]);
+}
+
+#[test]
+fn a_byte_order_mark_is_no_text() {
+    let lists = read_columns("\u{feff}x a".as_bytes(), &small()).unwrap();
+    assert_eq!(shown(&lists), "x: [a]");
+    let json = "\u{feff}[{\"input\": [\"a\"]}]";
+    let lists = read_hyporadise(json.as_bytes(), &small()).unwrap();
+    assert_eq!(shown(&lists), "0: [a]");
 }
 
 #[test]
@@ -207,6 +235,10 @@ fn bad_columns_are_refused() {
             &["line 5", "at most 4 hypotheses", "found 5"],
         ),
         ("x a b c d e f", &["line 1", "at most 5 words, found 6"]),
+        (
+            "x a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a",
+            &["line 1", "at most 30 bytes of a text, found 31"],
+        ),
     ] {
         check_refused(input, read_columns(input.as_bytes(), &small()), mentioned);
     }
@@ -217,6 +249,10 @@ fn bad_columns_are_refused() {
             &["line 4", "at most 3 lines, found 4"],
         ),
         ("x a b c d e f", &["line 1", "at most 5 words, found 6"]),
+        (
+            "x a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a",
+            &["line 1", "at most 30 bytes of a text, found 31"],
+        ),
     ] {
         check_refused(input, read_table(input.as_bytes(), &small()), mentioned);
     }
@@ -237,6 +273,11 @@ fn kaldi_is_read() {
     assert_eq!(shown(&lists), "x-y: [a b] -2.5 [a] -12; z: [c] 1");
     assert_eq!(lists.scale, ScoreScale::Sum);
     assert_eq!(lists.oddities.positive_scores, 1);
+    // A table of costs may have as many lines as there are hypotheses, which are more than the utterances.
+    let text = "x-1 a\nx-2 b\ny-1 c\ny-2 d\n";
+    let costs = ["x-1 1\nx-2 2\n\ny-1 3\ny-2 4\n"].map(str::as_bytes);
+    let lists = read_kaldi(text.as_bytes(), costs, &small()).unwrap();
+    assert_eq!(shown(&lists), "x: [a] -1 [b] -2; y: [c] -3 [d] -4");
 }
 
 #[test]
@@ -252,10 +293,17 @@ fn bad_kaldi_is_refused() {
         (
             "x-1 a",
             Some("x-1 b"),
-            &["line 1", "one finite number", "`b`"],
+            &["cost table 1: line 1", "one finite number", "`b`"],
         ),
+        ("x-1 a", Some("\n\nx-1 b"), &["cost table 1: line 3", "`b`"]),
+        ("x-1 a", Some("x-1 1\nx-1 2"), &["cost table 1: line 2"]),
         ("x-1 a", Some("x-1 inf"), &["line 1", "`inf`"]),
         ("x-1 a", Some("y-1 1"), &["line 1", "`y-1`", "`x-1`"]),
+        (
+            "x-1 a",
+            Some("\ny-1 1"),
+            &["line 1", "line 2 of cost table 1"],
+        ),
         ("x-1 a", Some(""), &["line 1", "no line"]),
         (
             "x-1 a",
@@ -266,15 +314,41 @@ fn bad_kaldi_is_refused() {
         let result = read_kaldi(text.as_bytes(), costs.map(str::as_bytes), &small());
         check_refused(text, result, mentioned);
     }
+    let costs = ["x-1 1e308"; 2].map(str::as_bytes);
+    let result = read_kaldi(&b"x-1 a"[..], costs, &small());
+    check_refused("overflow", result, &["line 1", "a finite sum", "`x-1`"]);
 }
 
 #[test]
 fn references_are_given_by_id() {
     let mut lists = read_columns(&b"x a\ny b"[..], &small()).unwrap();
-    let table = |id: &str| vec![(id.to_owned(), "c".to_owned())];
-    lists.set_references(table("y")).unwrap();
+    let table = |text: &str| read_table(text.as_bytes(), &small()).unwrap();
+    lists.set_references(table("y c")).unwrap();
     assert_eq!(shown(&lists), "x: [a]; y: [b] = c");
-    check_refused("z", lists.set_references(table("z")), &["line 1", "`z`"]);
+    check_refused("z", lists.set_references(table("z c")), &["line 1", "`z`"]);
+    let result = lists.set_references(table("x a\n\nz c"));
+    check_refused("blank", result, &["line 3", "`z`"]);
+}
+
+#[test]
+fn messages_are_short_whatever_the_file_contains() {
+    let limits = Limits::default();
+    let long = "z".repeat(100_000);
+    let check = |error: TranscriptError, part: &str| {
+        let said = error.to_string();
+        assert!(said.len() < 1000 && said.contains(part), "{said:.2000}");
+    };
+    let mut lists = read_columns(&b"x a"[..], &limits).unwrap();
+    let table = read_table(long.as_bytes(), &limits).unwrap();
+    check(lists.set_references(table).unwrap_err(), "no utterance");
+    let twice = format!("{long} a\n{long} b");
+    let error = read_table(twice.as_bytes(), &limits).unwrap_err();
+    check(error, "give each utterance a unique id");
+    let input = format!("[{{\"input\": \"{long}\"}}]");
+    let error = read_hyporadise(input.as_bytes(), &limits).unwrap_err();
+    check(error, "expected a list of strings at line 1 column ");
+    let error = read_corrections(format!("\"{long}\"").as_bytes(), &limits).unwrap_err();
+    check(error, "`correction` at column ");
 }
 
 #[test]
@@ -300,6 +374,10 @@ fn corrections_are_read() {
         (
             "{\"id\": \"x\", \"correction\": \"a b c d e f\"}",
             &["line 1", "at most 5 words, found 6"],
+        ),
+        (
+            "{\"id\": \"x\", \"correction\": \"a-a-a-a-a-a-a-a-a-a-a-a-a-a-a-a\"}",
+            &["line 1", "at most 30 bytes of a text, found 31"],
         ),
         (&twice, &["line 2", "`x`", "earlier"]),
         (&many, &["line 4", "at most 3 corrections, found 4"]),

@@ -33,7 +33,7 @@ pub struct Arguments {
     /// The references: what was said, in two columns
     #[arg(long, value_name = "FILE")]
     pub reference: Option<PathBuf>,
-    /// Take the first N utterances
+    /// Take the first N utterances, also of the lists that --tune names
     #[arg(long, value_name = "N")]
     pub rows: Option<NonZeroUsize>,
     /// The normaliser for texts before words are compared
@@ -42,7 +42,7 @@ pub struct Arguments {
     /// Alternative spellings for whisper-en, in two columns: the word to replace and its replacement
     #[arg(long, value_name = "FILE")]
     pub spellings: Option<PathBuf>,
-    /// How to find a transcript; repeatable [default: best and vote; with a language model also select and lattice]
+    /// How to find a transcript, besides best; repeatable [default: best and vote; with a language model also select and lattice]
     ///
     /// generate and constrained prompt a transformer with each list that the gate sends, using --template
     #[arg(long, value_enum)]
@@ -57,10 +57,10 @@ pub struct Arguments {
     /// Text before each sentence that the transformer reads but does not score, such as a word on the domain
     #[arg(long, value_name = "TEXT", default_value = "", requires = "model")]
     pub prefix: String,
-    /// A token to score at the end of each sentence
+    /// A token to score at the end of each sentence; it also ends what the transformer writes
     #[arg(long, value_name = "ID", requires = "model")]
     pub end_token: Option<u32>,
-    /// The token before each sentence: as the checkpoint's tokenizer says (auto), none, or a token id
+    /// The token before each sentence and each plain prompt: as the checkpoint's tokenizer says (auto), none, or a token id
     #[arg(
         long,
         value_name = "auto|none|ID",
@@ -77,24 +77,20 @@ pub struct Arguments {
     /// Whether a path through a lattice must have as many words as the best hypothesis
     #[arg(long, value_enum, default_value = "free")]
     pub count: CountName,
-    /// The weight of the language model [default: 0.35 in select, 0.7 in lattice, 0 without a language model]
+    /// The weight of the language model [default: 0.35 in select, 0.7 in lattice]
     #[arg(long, value_name = "NUMBER", conflicts_with = "tune")]
     pub alpha: Option<f64>,
-    /// Bonus for each word of a lattice's path, in nats
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        default_value_t = 3.0,
-        conflicts_with = "tune"
-    )]
-    pub beta: f64,
-    /// Beam width: paths kept at each slot of a lattice with more than 256 paths
-    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
-    pub width: u32,
-    /// Temperature of the softmax over hypotheses, in nats [default: 0.05 for mean scores, 1 for sums]
+    /// Bonus for each word of a lattice's path, in nats [default: 3]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "tune")]
+    pub beta: Option<f64>,
+    /// Beam width: paths kept at each slot of a lattice with more than 256 paths [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    width: Option<u32>,
+    /// Temperature of the softmax over hypotheses, in nats [default: 1 for sums of log-probabilities, else 0.05]
     #[arg(long, value_name = "NUMBER")]
     pub theta: Option<f64>,
-    /// Keep the best hypothesis if its posterior is higher than this; also adds a row without a gate
+    /// Keep the best hypothesis if the highest posterior of its list is above this; modes that search have a row without this
+    /// gate, too
     #[arg(long, value_name = "NUMBER", conflicts_with = "tune")]
     pub tau: Option<f64>,
     /// Cost of a rank in lists without scores, in nats
@@ -151,7 +147,7 @@ pub struct Arguments {
         value_names = ["FIRST", "SECOND"],
         num_args = 2,
         conflicts_with_all = [
-            "mode", "trigrams", "model", "count", "alpha", "beta", "width", "theta", "tau", "kappa", "gate_alpha",
+            "costs", "mode", "trigrams", "model", "count", "alpha", "beta", "width", "theta", "tau", "kappa", "gate_alpha",
             "send_single", "tune", "prompts", "template", "corrections", "repair", "out",
         ]
     )]
@@ -388,6 +384,59 @@ impl Arguments {
         Ok(modes)
     }
 
+    /// Refuses options that none of the modes uses.
+    fn check_used(&self, modes: &[Mode], written: &[&str]) -> anyhow::Result<()> {
+        let scores = self.needs_scores(modes);
+        let asks = modes.iter().any(|mode| mode.needs_language_model());
+        let searches = modes.contains(&Mode::Lattice);
+        let chooses = modes.iter().any(|mode| *mode != Mode::Best);
+        for (option, is_given, is_used, needed) in [
+            (
+                "--trigrams",
+                self.trigrams.is_some(),
+                scores,
+                "--mode select, --mode lattice or --gate-alpha",
+            ),
+            (
+                "--model",
+                self.model.is_some(),
+                scores || !written.is_empty(),
+                "--mode select, --mode lattice, --mode generate, --mode constrained or --gate-alpha",
+            ),
+            (
+                "--prefix",
+                !self.prefix.is_empty(),
+                scores,
+                "--mode select, --mode lattice or --gate-alpha",
+            ),
+            (
+                "--alpha",
+                self.alpha.is_some(),
+                asks,
+                "--mode select or --mode lattice",
+            ),
+            ("--beta", self.beta.is_some(), searches, "--mode lattice"),
+            ("--width", self.width.is_some(), searches, "--mode lattice"),
+            (
+                "--tune",
+                self.tune.is_some(),
+                chooses,
+                "--mode vote, --mode select or --mode lattice",
+            ),
+        ] {
+            ensure!(
+                !is_given || is_used,
+                "{option} has no effect without {needed}; give that, or leave out {option}"
+            );
+        }
+        Ok(())
+    }
+
+    /// The number of paths kept at each slot of a lattice.
+    pub fn width(&self) -> usize {
+        self.width.unwrap_or(32) as usize
+    }
+
     /// Whether a language model's scores are needed.
     pub fn needs_scores(&self, modes: &[Mode]) -> bool {
         self.gate_alpha > 0.0 || modes.iter().any(|mode| mode.needs_language_model())
@@ -421,15 +470,16 @@ impl Arguments {
             Mode::Lattice => 0.7,
             _ => 0.0,
         });
-        for (option, value) in [("alpha", alpha), ("beta", self.beta)] {
+        let beta = self.beta.unwrap_or(3.0);
+        for (option, value) in [("alpha", alpha), ("beta", beta)] {
             ensure!(
                 value >= 0.0 && value.is_finite(),
                 "--{option} {value}: expected a finite number of at least 0"
             );
         }
         let mut decoder = Decoder::default();
-        (decoder.alpha, decoder.beta) = (alpha, self.beta);
-        decoder.width = self.width as usize;
+        (decoder.alpha, decoder.beta) = (alpha, beta);
+        decoder.width = self.width();
         Ok(decoder)
     }
 
@@ -441,11 +491,13 @@ impl Arguments {
     /// The additional outputs to write.
     ///
     /// # Errors
-    /// As `Arguments::modes` and `Arguments::written`.
+    /// As `Arguments::modes` and `Arguments::written`, or an option was given and no mode uses it.
     pub fn wanted(&self) -> anyhow::Result<Wanted> {
+        let (modes, written) = (self.modes()?, self.written()?);
+        self.check_used(&modes, &written)?;
         Ok(Wanted {
-            modes: self.modes()?,
-            written: self.written()?,
+            modes,
+            written,
             is_external: self.corrections.is_some(),
             count: self.count.rule(),
             is_gated: self.is_gated(),

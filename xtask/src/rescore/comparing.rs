@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::reading::{Reader, table};
 use crate::experiments::asr_correction::outputs::rate;
 use anyhow::{Context, bail};
-use layerwise::transcripts::{Limits, WordId, compare};
+use layerwise::transcripts::{Limits, Row, WordId, compare};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -22,11 +22,15 @@ pub(super) fn compare_outputs(
     let (lists, distinct) = reader.lists(&arguments.file)?;
     let limits = Limits::default();
     let mut read = |file: &Path| -> anyhow::Result<BTreeMap<String, Vec<WordId>>> {
-        let words = |(id, text): (String, String)| {
-            let words = reader.vocabulary.add_all(reader.normaliser.words(&text));
-            (id, words)
+        let words = |row: Row| {
+            let words = reader
+                .vocabulary
+                .add_all(reader.normaliser.words(&row.text));
+            (row.id, words)
         };
-        Ok(table(file, &limits)?.into_iter().map(words).collect())
+        let mut found = table(file, &limits)?.into_iter().map(words).collect();
+        reader.keep_rows(&mut found);
+        Ok(found)
     };
     let systems = [read(first)?, read(second)?];
     for (file, system) in [first, second].into_iter().zip(&systems) {

@@ -5,10 +5,10 @@ use crate::output;
 use anyhow::{Context, ensure};
 use layerwise::files::{Links, open};
 use layerwise::transcripts::{
-    DistinctList, Limits, NBestLists, Normaliser, TranscriptError, Vocabulary, read_columns,
+    DistinctList, Limits, NBestLists, Normaliser, Row, TranscriptError, Vocabulary, read_columns,
     read_corrections, read_hyporadise, read_kaldi, read_table,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Reads lists in one format, with one normaliser, into words of one vocabulary.
@@ -19,6 +19,8 @@ pub(super) struct Reader<'a> {
     pub(super) normaliser: Normaliser,
     /// The vocabulary.
     pub(super) vocabulary: Vocabulary,
+    /// The ids of the main file's utterances that `--rows` leaves out.
+    left_out: BTreeSet<String>,
 }
 
 impl<'a> Reader<'a> {
@@ -43,7 +45,8 @@ impl<'a> Reader<'a> {
             NormaliserName::WhisperEn => {
                 let spellings = arguments.spellings.as_deref();
                 let table = spellings.map(|file| table(file, &limits)).transpose()?;
-                Normaliser::WhisperEn(table.unwrap_or_default().into_iter().collect())
+                let rows = table.unwrap_or_default().into_iter();
+                Normaliser::WhisperEn(rows.map(|row| (row.id, row.text)).collect())
             }
         };
         Ok(Self {
@@ -51,6 +54,7 @@ impl<'a> Reader<'a> {
             limits,
             normaliser,
             vocabulary: Vocabulary::new(),
+            left_out: BTreeSet::new(),
         })
     }
 
@@ -81,7 +85,12 @@ impl<'a> Reader<'a> {
                 .with_context(|| table_file.display().to_string())?;
         }
         if let Some(rows) = self.arguments.rows {
-            lists.utterances.truncate(rows.get());
+            let end = rows.get().min(lists.utterances.len());
+            let beyond = lists.utterances.drain(end..);
+            let ids: BTreeSet<String> = beyond.map(|utterance| utterance.id).collect();
+            if file == self.arguments.file {
+                self.left_out = ids;
+            }
         }
         let odd = &lists.oddities;
         let said = [
@@ -119,6 +128,11 @@ impl<'a> Reader<'a> {
         Ok((lists, distinct))
     }
 
+    /// Drops what belongs to utterances that `--rows` leaves out.
+    pub(super) fn keep_rows<T>(&self, by_id: &mut BTreeMap<String, T>) {
+        by_id.retain(|id, _| !self.left_out.contains(id));
+    }
+
     /// Corrections by the ids of utterances.
     ///
     /// # Errors
@@ -127,7 +141,9 @@ impl<'a> Reader<'a> {
         let found = parsed(file, &self.limits, |bytes| {
             read_corrections(bytes, &self.limits)
         })?;
-        Ok(found.into_iter().collect())
+        let mut found = found.into_iter().collect();
+        self.keep_rows(&mut found);
+        Ok(found)
     }
 
     /// The words of sentences: a text's lines, or the references of lists.
@@ -183,6 +199,6 @@ fn parsed<T>(
 }
 
 /// A table in two columns.
-pub(super) fn table(file: &Path, limits: &Limits) -> anyhow::Result<Vec<(String, String)>> {
+pub(super) fn table(file: &Path, limits: &Limits) -> anyhow::Result<Vec<Row>> {
     parsed(file, limits, |bytes| read_table(bytes, limits))
 }

@@ -52,7 +52,7 @@ pub(super) fn scorer<'a>(
     let threads = threads_or_cores(arguments.threads);
     let config = opened.model.config();
     let workers = Scorer::worker_bytes(config).saturating_mul(threads.get());
-    let beam = Scorer::beam_bytes(config, &opened.model.plain(), arguments.width as usize);
+    let beam = Scorer::beam_bytes(config, &opened.model.plain(), arguments.width());
     let bytes = workers.saturating_add(beam) as u64;
     opened.budget.check(&opened.name, bytes)?;
     let options = Options::new()

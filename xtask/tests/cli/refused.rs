@@ -293,6 +293,7 @@ fn options_that_would_have_no_effect() {
     for (line, one, other) in [
         ("rescore l --compare a b --out o", "--compare", "--out"),
         ("rescore l --compare a b --mode vote", "--compare", "--mode"),
+        ("rescore l --compare a b --costs c", "--compare", "--costs"),
         ("rescore l --compare a b --model m", "--compare", "--model"),
         (
             "rescore l --compare a b --trigrams t",

@@ -332,6 +332,16 @@ fn outputs_are_compared() {
     compare("out/best.txt", "fewer.txt").refused(&["fewer.txt", "the utterance `b`"]);
     sandbox.write("other.txt", b"x show\n");
     compare("out/best.txt", "other.txt").refused(&["other.txt", "no utterance", "`x`"]);
+    // Transcripts of all lists are compared on the first.
+    let first = [
+        "--rows",
+        "1",
+        "--compare",
+        "out/best.txt",
+        "out/lattice.txt",
+    ];
+    let said = rescore(&sandbox, &first).succeeded().stdout;
+    assert!(said.contains("out/best.txt: WER 20.00 %"), "{said}");
 }
 
 #[test]
@@ -366,6 +376,10 @@ fn another_program_corrects_by_the_rules() {
         transcript.ends_with("d show a fight to denver\n"),
         "{transcript}"
     );
+    // `d` is known, although it is left out.
+    rescore(&sandbox, &[&options[..], &["--rows", "1"]].concat()).succeeded();
+    let transcript = text(&sandbox, "out/external.txt");
+    assert_eq!(transcript, "a show me flights to boston\n");
     sandbox.write(
         "corrections.jsonl",
         b"{\"id\": \"x\", \"correction\": \"\"}",
@@ -409,6 +423,9 @@ fn columns_and_kaldi_lists_are_rescored() {
     sandbox.write("costs.txt", b"x-1 10\nx-3 9.5\ny-1 2\n");
     let refused = sandbox.xtask(&[&kaldi[..], &options].concat());
     refused.refused(&["kaldi.txt", "line 2", "`x-3`", "`x-2`"]);
+    sandbox.write("costs.txt", b"x-1 10\n\nx-2 much\ny-1 2\n");
+    let refused = sandbox.xtask(&[&kaldi[..], &options].concat());
+    refused.refused(&["kaldi.txt", "cost table 1: line 3", "`much`"]);
 }
 
 #[test]
@@ -540,6 +557,41 @@ fn what_cannot_be_rescored_is_refused() {
         ),
         (&["--out", "lists.json"], &["lists.json", "a folder"]),
         (&["--tune", "halves", "--tau", "0.5"], &["--tau", "--tune"]),
+        (
+            &["--trigrams", "sentences.txt", "--mode", "vote"],
+            &["--trigrams has no effect", "--gate-alpha"],
+        ),
+        (
+            &["--model", &model, "--mode", "vote"],
+            &["--model has no effect", "--mode generate"],
+        ),
+        (
+            &["--model", &model, "--mode", "generate", "--prefix", "x"],
+            &["--prefix has no effect", "--mode select"],
+        ),
+        (
+            &["--alpha", "1"],
+            &["--alpha has no effect", "--mode select"],
+        ),
+        (
+            &["--beta", "1"],
+            &["--beta has no effect", "--mode lattice"],
+        ),
+        (
+            &[
+                "--trigrams",
+                "sentences.txt",
+                "--mode",
+                "select",
+                "--width",
+                "9",
+            ],
+            &["--width has no effect", "--mode lattice"],
+        ),
+        (
+            &["--tune", "halves", "--mode", "best"],
+            &["--tune has no effect", "--mode vote"],
+        ),
     ] {
         rescore(&sandbox, options).refused(mentioned);
         assert!(!sandbox.path("p").exists());

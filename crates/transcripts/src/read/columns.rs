@@ -3,17 +3,17 @@
 use std::collections::HashSet;
 use std::io::Read;
 
-use super::{Collection, Limits, check, excerpt, read_text};
-use crate::nbest::{NBestLists, ScoreScale};
+use super::{Collection, Limits, check, check_text, excerpt, read_text};
+use crate::nbest::{NBestLists, Row, ScoreScale};
 use crate::{Place, TranscriptError};
 
 /// The non-empty lines: number, first word, and the trimmed rest.
-pub(super) fn rows(text: &str) -> impl Iterator<Item = (Place, &str, &str)> {
+pub(super) fn rows(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
     let numbered = (1..).zip(text.lines());
     numbered.filter_map(|(number, line)| {
         let line = line.trim();
         let (id, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        (!id.is_empty()).then_some((Place::Line(number), id, rest.trim_start()))
+        (!id.is_empty()).then_some((number, id, rest.trim_start()))
     })
 }
 
@@ -27,10 +27,11 @@ pub(super) fn rows(text: &str) -> impl Iterator<Item = (Place, &str, &str)> {
 pub fn read_columns(input: impl Read, limits: &Limits) -> Result<NBestLists, TranscriptError> {
     let text = read_text(input, limits)?;
     let mut collection = Collection::new(limits);
-    for (place, id, text) in rows(&text) {
+    for (line, id, text) in rows(&text) {
+        let place = Place::Line(line);
         let before = collection.begin(&place, id)?;
         collection.check_hypothesis(&place, before)?;
-        collection.check_words(&place, text)?;
+        check_text(&place, text, limits)?;
         collection.add(text, None);
     }
     collection.end()?;
@@ -42,43 +43,44 @@ pub fn read_columns(input: impl Read, limits: &Limits) -> Result<NBestLists, Tra
 /// # Errors
 ///
 /// The text is not UTF-8, an id occurs on two lines, or a limit is exceeded.
-pub fn read_table(
-    input: impl Read,
-    limits: &Limits,
-) -> Result<Vec<(String, String)>, TranscriptError> {
+pub fn read_table(input: impl Read, limits: &Limits) -> Result<Vec<Row>, TranscriptError> {
+    table(input, limits, limits.utterances)
+}
+
+/// Reads a table with at most `most` lines.
+fn table(input: impl Read, limits: &Limits, most: usize) -> Result<Vec<Row>, TranscriptError> {
     let text = read_text(input, limits)?;
     let mut ids = HashSet::new();
     let mut table = Vec::new();
-    for (place, id, text) in rows(&text) {
+    for (line, id, text) in rows(&text) {
+        let place = Place::Line(line);
         let found = table.len() as u64 + 1;
-        check(place.clone(), "lines", limits.utterances as u64, found)?;
-        let words = text.split_whitespace().count() as u64;
-        check(place.clone(), "words", limits.words as u64, words)?;
+        check(place.clone(), "lines", most as u64, found)?;
+        check_text(&place, text, limits)?;
         if !ids.insert(id) {
             let id = id.to_owned();
             return Err(TranscriptError::RepeatedId { place, id });
         }
-        table.push((id.to_owned(), text.to_owned()));
+        let (id, text) = (id.to_owned(), text.to_owned());
+        table.push(Row { line, id, text });
     }
     Ok(table)
 }
 
-/// Reads a table of two columns whose second column is a finite number.
-pub(super) fn read_numbers(
+/// Reads the costs of hypotheses: a table whose second column is a finite number.
+pub(super) fn read_costs(
     input: impl Read,
     limits: &Limits,
-) -> Result<Vec<(String, f64)>, TranscriptError> {
-    let mut lines = 0;
-    let read = |(id, text): (String, String)| {
-        lines += 1;
-        match text.parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok((id, number)),
-            _ => Err(TranscriptError::Format {
-                place: Place::Line(lines),
-                expected: "an id and one finite number".to_owned(),
-                found: excerpt(&text),
-            }),
-        }
+) -> Result<Vec<(Row, f64)>, TranscriptError> {
+    let read = |row: Row| match row.text.parse::<f64>() {
+        Ok(cost) if cost.is_finite() => Ok((row, cost)),
+        _ => Err(TranscriptError::Format {
+            place: Place::Line(row.line),
+            expected: "an id and one finite number".to_owned(),
+            found: excerpt(&row.text),
+        }),
     };
-    read_table(input, limits)?.into_iter().map(read).collect()
+    // There is a line for each hypothesis, not for each utterance.
+    let rows = table(input, limits, limits.all_hypotheses)?;
+    rows.into_iter().map(read).collect()
 }

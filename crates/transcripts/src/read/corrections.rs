@@ -6,7 +6,7 @@ use std::io::Read;
 
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
-use super::{Limits, check, read_text};
+use super::{Limits, check, check_text, read_text, reason};
 use crate::{Place, TranscriptError};
 
 /// Reads lines of JSON objects with an `id` and a `correction`; other keys are ignored.
@@ -35,9 +35,7 @@ pub fn read_corrections(
                 .map_err(|error| TranscriptError::Json {
                     place: place.clone(),
                     // The parser is given one line, and calls it the first.
-                    reason: error
-                        .to_string()
-                        .replace(" at line 1 column ", " at column "),
+                    reason: reason(&error).replace(" at line 1 column ", " at column "),
                 })?;
         let found = corrections.len() as u64 + 1;
         check(
@@ -46,8 +44,7 @@ pub fn read_corrections(
             limits.utterances as u64,
             found,
         )?;
-        let words = correction.split_whitespace().count() as u64;
-        check(place.clone(), "words", limits.words as u64, words)?;
+        check_text(&place, &correction, limits)?;
         if !ids.insert(id.clone()) {
             return Err(TranscriptError::RepeatedId { place, id });
         }

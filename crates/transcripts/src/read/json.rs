@@ -6,7 +6,7 @@ use std::io::Read;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::{Collection, Limits, check, excerpt, read_text};
+use super::{Collection, Limits, check, check_text, excerpt, read_text, reason};
 use crate::nbest::{Hypothesis, NBestLists, ScoreScale};
 use crate::{Place, TranscriptError};
 
@@ -16,8 +16,8 @@ const MAX_UNREAD: usize = 16;
 /// Reads lists in HyPoradise's form.
 ///
 /// Each object has `input`, a list of at least one string. It may have `output`, the reference; `score` or `am_score`, a list of
-/// equally many mean log-probabilities; and `id`. Other keys are ignored, and reported in the lists' oddities.
-/// Either all objects have scores or none has.
+/// equally many mean log-probabilities; and `id`, a word, because it stands before the transcript in two columns. Other keys
+/// are ignored, and reported in the lists' oddities. Either all objects have scores or none has.
 ///
 /// # Errors
 ///
@@ -39,7 +39,7 @@ pub fn read_hyporadise(input: impl Read, limits: &Limits) -> Result<NBestLists, 
         (_, Some(failure)) => Err(failure),
         (Err(error), None) => Err(TranscriptError::Json {
             place: reading.place,
-            reason: error.to_string(),
+            reason: reason(&error),
         }),
         (Ok(()), None) => {
             let scale = match reading.scored {
@@ -173,6 +173,13 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
         let Some(texts) = texts else {
             return Err(reading.refused("the field `input`", "none".to_owned()));
         };
+        if let Some(id) = &id
+            && (id.is_empty() || id.contains(char::is_whitespace))
+        {
+            let field = Some("id");
+            reading.place = Place::Utterance { index, field };
+            return Err(reading.refused("an id without white space", excerpt(id)));
+        }
         reading.place = Place::Utterance {
             index,
             field: Some("score"),
@@ -197,8 +204,8 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
                 index,
                 field: Some("output"),
             };
-            let words = reading.collection.check_words(&place, reference);
-            reading.kept(words)?;
+            let checked = check_text(&place, reference, reading.collection.limits);
+            reading.kept(checked)?;
         }
         let scores = scores.map_or_else(
             || vec![None; texts.len()],
@@ -240,7 +247,7 @@ impl<'de> Visitor<'de> for Texts<'_, '_> {
             let checked = reading
                 .collection
                 .check_hypothesis(&place, texts.len())
-                .and_then(|()| reading.collection.check_words(&place, &text));
+                .and_then(|()| check_text(&place, &text, reading.collection.limits));
             reading.kept(checked)?;
             texts.push(text);
         }

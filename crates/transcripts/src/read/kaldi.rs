@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use super::columns::{read_numbers, rows};
-use super::{Collection, Limits, excerpt, read_text};
+use super::columns::{read_costs, rows};
+use super::{Collection, Limits, check_text, excerpt, read_text};
 use crate::nbest::{NBestLists, ScoreScale};
 use crate::{Place, TranscriptError};
 
@@ -14,21 +14,26 @@ use crate::{Place, TranscriptError};
 ///
 /// # Errors
 ///
-/// The text is not UTF-8, a key does not end in a number or is out of order, a table of costs has other keys, or a limit is
-/// exceeded.
+/// The text is not UTF-8, a key does not end in a number or is out of order, a table of costs has other keys, costs have no
+/// finite sum, or a limit is exceeded.
 pub fn read_kaldi<R: Read>(
     input: impl Read,
     costs: impl IntoIterator<Item = R>,
     limits: &Limits,
 ) -> Result<NBestLists, TranscriptError> {
     let text = read_text(input, limits)?;
-    let costs = costs
-        .into_iter()
-        .map(|costs| read_numbers(costs, limits))
-        .collect::<Result<Vec<_>, _>>()?;
+    let read = |(table, costs): (usize, R)| {
+        read_costs(costs, limits).map_err(|error| TranscriptError::Costs {
+            table,
+            error: Box::new(error),
+        })
+    };
+    let costs = (1..).zip(costs).map(read);
+    let costs = costs.collect::<Result<Vec<_>, _>>()?;
     let mut collection = Collection::new(limits);
     let mut keys = 0;
-    for (place, key, text) in rows(&text) {
+    for (line, key, text) in rows(&text) {
+        let place = Place::Line(line);
         let refuse = |expected: String| TranscriptError::Format {
             place: place.clone(),
             expected,
@@ -47,21 +52,27 @@ pub fn read_kaldi<R: Read>(
             return Err(refuse(format!("the key `{id:.60}-{}`", before + 1)));
         }
         collection.check_hypothesis(&place, before)?;
-        collection.check_words(&place, text)?;
-        let mut score = None;
+        check_text(&place, text, limits)?;
+        let mut score: Option<f64> = None;
         for (at, table) in costs.iter().enumerate() {
             match table.get(keys) {
-                Some((found, cost)) if found == key => *score.get_or_insert(0.0) -= cost,
-                found => {
-                    let found = found.map_or("no line", |(key, _)| key.as_str());
+                Some((row, cost)) if row.id == key => *score.get_or_insert(0.0) -= cost,
+                Some((row, _)) => {
                     return Err(refuse(format!(
                         "the key of line {} of cost table {} ({})",
-                        keys + 1,
+                        row.line,
                         at + 1,
-                        excerpt(found)
+                        excerpt(&row.id)
                     )));
                 }
+                None => {
+                    let table = at + 1;
+                    return Err(refuse(format!("no line, as in cost table {table}")));
+                }
             }
+        }
+        if score.is_some_and(|score| !score.is_finite()) {
+            return Err(refuse("a key whose costs have a finite sum".to_owned()));
         }
         keys += 1;
         collection.add(text, score);

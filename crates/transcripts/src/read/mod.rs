@@ -32,10 +32,13 @@ pub struct Limits {
     pub all_hypotheses: usize,
     /// The largest number of words, separated by white space, of a hypothesis or reference.
     pub words: usize,
+    /// The largest number of bytes of a hypothesis or reference. A normaliser also separates words where there is no white
+    /// space, and aligning two texts takes memory in the product of their words.
+    pub text_bytes: usize,
 }
 
 impl Default for Limits {
-    /// 128 MiB, 2²⁰ utterances, 1,000 hypotheses per utterance and 2²² in all, 512 words.
+    /// 128 MiB, 2²⁰ utterances, 1,000 hypotheses per utterance and 2²² in all, 512 words and 8 KiB of a text.
     fn default() -> Self {
         Self {
             bytes: 1 << 27,
@@ -43,24 +46,29 @@ impl Default for Limits {
             hypotheses: 1000,
             all_hypotheses: 1 << 22,
             words: 512,
+            text_bytes: 1 << 13,
         }
     }
 }
 
-/// Reads a whole text.
+/// Reads a whole text, without a byte order mark at its beginning.
 fn read_text(input: impl Read, limits: &Limits) -> Result<String, TranscriptError> {
     let mut bytes = Vec::new();
     // One byte more shows that the limit is exceeded.
     input.take(limits.bytes + 1).read_to_end(&mut bytes)?;
     check(Place::File, "bytes", limits.bytes, bytes.len() as u64)?;
-    String::from_utf8(bytes).map_err(|error| TranscriptError::Format {
+    let mut text = String::from_utf8(bytes).map_err(|error| TranscriptError::Format {
         place: Place::File,
         expected: "UTF-8".to_owned(),
         found: format!(
             "other bytes after the first {}",
             error.utf8_error().valid_up_to()
         ),
-    })
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    Ok(text)
 }
 
 fn check(place: Place, unit: &'static str, limit: u64, found: u64) -> Result<(), TranscriptError> {
@@ -75,10 +83,32 @@ fn check(place: Place, unit: &'static str, limit: u64, found: u64) -> Result<(),
     }
 }
 
+/// Checks the size of a hypothesis or reference.
+fn check_text(place: &Place, text: &str, limits: &Limits) -> Result<(), TranscriptError> {
+    let (bytes, words) = (text.len() as u64, text.split_whitespace().count() as u64);
+    let most = limits.text_bytes as u64;
+    check(place.clone(), "bytes of a text", most, bytes)?;
+    check(place.clone(), "words", limits.words as u64, words)
+}
+
 /// A part of a text that is short enough for a message.
 fn excerpt(text: &str) -> String {
     let end = text.char_indices().nth(60).map_or(text.len(), |(at, _)| at);
     format!("`{}`", text[..end].escape_debug())
+}
+
+/// The JSON reader's message, of which a long middle is left out: it quotes whole texts of the file.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = |found: Option<(usize, char)>| found.map(|(at, _)| at);
+    let beginning = place(text.char_indices().nth(200));
+    let end = place(text.char_indices().nth_back(100));
+    match beginning.zip(end) {
+        Some((beginning, end)) if beginning < end => {
+            format!("{}…{}", &text[..beginning], &text[end..])
+        }
+        _ => text,
+    }
 }
 
 /// Lists while they are read.
@@ -158,12 +188,6 @@ impl<'a> Collection<'a> {
             self.limits.all_hypotheses as u64,
             all,
         )
-    }
-
-    /// Checks a text's number of words.
-    fn check_words(&self, place: &Place, text: &str) -> Result<(), TranscriptError> {
-        let found = text.split_whitespace().count() as u64;
-        check(place.clone(), "words", self.limits.words as u64, found)
     }
 
     /// Adds an utterance with at least one hypothesis.
