@@ -93,14 +93,9 @@ pub struct Arguments {
     /// gate, too
     #[arg(long, value_name = "NUMBER", conflicts_with = "tune")]
     pub tau: Option<f64>,
-    /// Cost of a rank in lists without scores, in nats
-    #[arg(
-        long,
-        value_name = "NUMBER",
-        default_value_t = 0.1,
-        conflicts_with = "tune"
-    )]
-    pub kappa: f64,
+    /// Cost of a rank in lists without scores, in nats [default: 0.1]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "tune")]
+    pub kappa: Option<f64>,
     /// The weight of the language model in the posteriors
     #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
     pub gate_alpha: f64,
@@ -445,15 +440,19 @@ impl Arguments {
     /// The gate.
     ///
     /// # Errors
-    /// A setting is out of range, or a language model has a weight but does not exist.
+    /// A setting is out of range or has no effect, or a language model has a weight but does not exist.
     pub fn gate(&self, scale: ScoreScale) -> anyhow::Result<Gate> {
         let mut gate = Gate::new(scale);
         gate.alpha = self.gate_alpha;
-        gate.kappa = self.kappa;
+        gate.kappa = self.kappa.unwrap_or(gate.kappa);
         gate.send_single = self.send_single;
         gate.theta = self.theta.unwrap_or(gate.theta);
         gate.tau = self.tau.unwrap_or(gate.tau);
         gate.check()?;
+        ensure!(
+            self.kappa.is_none() || scale == ScoreScale::Absent,
+            "--kappa has no effect on lists with scores; leave it out"
+        );
         if gate.alpha > 0.0 && !self.has_language_model() {
             bail!("--gate-alpha needs a language model; give --trigrams FILE or --model DIR");
         }

@@ -47,6 +47,12 @@ pub fn rescore(arguments: &Arguments) -> anyhow::Result<()> {
     check_distinct(arguments, &wanted)?;
     let mut reader = Reader::new(arguments)?;
     let lists = reader.lists(&arguments.file)?;
+    // What is wrong with settings is told here, before any sentence is scored.
+    arguments.gate(lists.0.scale)?;
+    for &mode in &wanted.modes {
+        arguments.decoder(mode)?;
+    }
+    prompts::template(arguments)?;
     let other = match &arguments.tune {
         Some(Chosen::On(file)) => Some(reader.lists(file)?),
         _ => None,

@@ -33,6 +33,21 @@ pub(super) fn write_prompts(
     Ok(())
 }
 
+/// The text of prompts.
+///
+/// # Errors
+/// The file cannot be read, or is no template.
+pub(super) fn template(arguments: &Arguments) -> anyhow::Result<Template> {
+    match &arguments.template {
+        None => Ok(Template::default()),
+        Some(file) => {
+            let text = String::from_utf8(bytes(file, &Limits::default())?)
+                .with_context(|| format!("{}: expected UTF-8", file.display()))?;
+            Template::new(&text).with_context(|| file.display().to_string())
+        }
+    }
+}
+
 /// The prompt of each list that the gate sends, with the list's index.
 ///
 /// # Errors
@@ -43,14 +58,7 @@ pub(super) fn prompts(
     set: &ScoredLists,
     mut gate: Gate,
 ) -> anyhow::Result<Vec<(usize, String)>> {
-    let template = match &arguments.template {
-        None => Template::default(),
-        Some(file) => {
-            let text = String::from_utf8(bytes(file, &Limits::default())?)
-                .with_context(|| format!("{}: expected UTF-8", file.display()))?;
-            Template::new(&text).with_context(|| file.display().to_string())?
-        }
-    };
+    let template = template(arguments)?;
     if arguments.tau.is_none() {
         gate.tau = 1.0;
     }

@@ -588,6 +588,31 @@ fn what_cannot_be_rescored_is_refused() {
             ],
             &["--width has no effect", "--mode lattice"],
         ),
+        (&["--kappa", "1"], &["--kappa has no effect", "scores"]),
+        // Nothing is scored before settings are checked, so there is no folder for scores.
+        (
+            &["--model", &model, "--tau", "1.5", "--out", "p"],
+            &["tau", "from 0 to 1"],
+        ),
+        (
+            &["--model", &model, "--beta", "NaN", "--out", "p"],
+            &["beta", "at least 0"],
+        ),
+        (
+            &[
+                "--model",
+                &model,
+                "--template",
+                "template.txt",
+                "--mode",
+                "select",
+                "--mode",
+                "generate",
+                "--out",
+                "p",
+            ],
+            &["template.txt", "`{other}`"],
+        ),
         (
             &["--tune", "halves", "--mode", "best"],
             &["--tune has no effect", "--mode vote"],

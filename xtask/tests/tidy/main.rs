@@ -470,6 +470,27 @@ fn no_library_crate_knows_the_fixtures() {
     check(&faults);
 }
 
+/// The archive of a crate is tested away from the repository, where `LAYERWISE_FIXTURES` names the fixtures.
+#[test]
+fn tests_that_are_packed_find_the_fixtures() {
+    let mut faults = Vec::new();
+    for folder in entries("crates") {
+        let manifest = read(&format!("{folder}/Cargo.toml"));
+        let line = manifest.lines().find(|line| line.starts_with("exclude = "));
+        let left_out = line.unwrap_or_default().split('"').skip(1).step_by(2);
+        for path in files(&folder, &["rs"]) {
+            let text = read(&path);
+            let is_left_out = |own: &str| path[folder.len() + 1..].starts_with(own);
+            let is_packed = !left_out.clone().any(is_left_out);
+            let finds = text.contains("\"LAYERWISE_FIXTURES\"");
+            if is_packed && text.contains("../../fixtures") && !finds {
+                faults.push(format!("{path}: reads fixtures, and is in the archive"));
+            }
+        }
+    }
+    check(&faults);
+}
+
 #[test]
 fn nothing_unfinished_and_no_path_of_one_machine_is_left() {
     let unfinished = ["todo!", "unimplemented!", "dbg!", "TODO", "FIXME", "XXX"];

@@ -331,14 +331,17 @@ const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::PathBuf;
 
     use super::*;
 
     #[test]
     fn transformers_chooses_the_same_class() {
-        let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tokenizers/goldens.json");
+        // If this source is elsewhere, `LAYERWISE_FIXTURES` names the repository's fixtures.
+        let of_repository = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures").into();
+        let fixtures =
+            std::env::var_os("LAYERWISE_FIXTURES").map_or_else(of_repository, PathBuf::from);
+        let path = fixtures.join("tokenizers/goldens.json");
         let goldens: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let rows = goldens["choices"].as_array().unwrap();
         assert!(rows.len() >= 400, "{}", rows.len());
