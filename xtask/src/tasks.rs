@@ -3,14 +3,14 @@
 use crate::arguments::{Inputs, Run};
 use crate::experiments::core::data::Data;
 use crate::experiments::core::harness;
-use crate::experiments::core::scoring::Scoring;
+use crate::experiments::core::scoring::{Scoring, TaskScores};
 use crate::experiments::core::subject::Subject;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::FileHash;
 use crate::output::{self, Named};
 use anyhow::{Context, ensure};
 use layerwise::corpus::Tokenizer;
-use layerwise::sweep::{Counted, Question};
+use layerwise::sweep::{Counted, Label, Question, Summary};
 use layerwise::tasks::{DATA_SETS, Task, Wanted, read_own};
 use std::path::Path;
 
@@ -123,4 +123,34 @@ fn read(path: &Path, most: usize) -> anyhow::Result<Vec<Task>> {
         known.join(", ")
     );
     Ok(tasks)
+}
+
+/// Adds a model's scores to a printed summary, task by task.
+pub(crate) fn push_scores(
+    summary: &mut Summary,
+    model: &str,
+    labels: &[Label],
+    scores: &[TaskScores],
+) {
+    const HEADS: [&str; 5] = ["accuracy", "change", "by length", "change", "same choice"];
+    for task in scores {
+        let title = format!(
+            "{}: {}, {}; means ± standard errors, those of changes paired by item",
+            output::plain(model),
+            output::plain(&task.task),
+            output::counted(task.items, "item")
+        );
+        let rows = labels.iter().zip(&task.schedules).map(|(label, own)| {
+            let means = [
+                &own.acc,
+                &own.acc_change,
+                &own.acc_norm,
+                &own.acc_norm_change,
+                &own.same_choice,
+            ];
+            let means = means.map(|mean| (mean.mean(), mean.standard_error()));
+            (label.edit.as_str(), means.to_vec())
+        });
+        summary.push_table(&title, &HEADS, rows);
+    }
 }
