@@ -1,6 +1,5 @@
 //! `merge`: makes the table of a sweep, or everything that `reproduce` makes, from the journals of shards.
 
-use crate::experiments::core::scoring::{Answer, ScoreTable, Scoring, TaskScores};
 use crate::manifest::Joined;
 use crate::sweep::run_folder;
 use crate::{output, program, reproduce, version};
@@ -11,6 +10,7 @@ use layerwise::sweep::{
     self, Described, Differences, Divergence, KeptMeasure, Label, Measure, PairStatistics,
     PairSums, Patching, Sums, Table,
 };
+use layerwise::tasks::{Answer, ScoreTable, Scoring, TaskScores};
 use serde::de::IgnoredAny;
 use std::fs;
 use std::path::{Path, PathBuf};

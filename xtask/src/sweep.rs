@@ -1,7 +1,6 @@
 //! `sweep`: runs any edits or families, and prints statistics or writes them to CSV.
 
 use crate::arguments::{self, Inputs, Run};
-use crate::experiments::core::scoring::{ScoreTable, TaskScores};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Items, Portion, announce, measure, tell_skipped};
@@ -21,6 +20,7 @@ use layerwise::sweep::{
     Differences, Divergence, Journals, Label, Measure, PairStatistics, Patching, Plan, Statistic,
     Summary, Table, Target, collect,
 };
+use layerwise::tasks::{ScoreTable, TaskScores};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
