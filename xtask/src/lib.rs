@@ -46,7 +46,6 @@ pub mod sources;
 pub mod speed;
 pub mod stopwatch;
 pub mod submit;
-pub mod summary;
 pub mod sweep;
 mod taken_up;
 pub mod tasks;

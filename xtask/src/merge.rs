@@ -1,16 +1,16 @@
 //! `merge`: makes the table of a sweep, or everything that `reproduce` makes, from the journals of shards.
 
-use crate::experiments::core::scoring::{Answer, ScoreTable, Scoring, TaskScores};
 use crate::manifest::Joined;
 use crate::sweep::run_folder;
 use crate::{output, program, reproduce, version};
 use anyhow::{Context, anyhow, bail, ensure};
-use layerwise::journal::{self, Divided, JournalError, Recorded, RunDescription};
+use layerwise::journal::{Divided, JournalError, Recorded, RunDescription};
 use layerwise::schedule::Edit;
 use layerwise::sweep::{
     self, Described, Differences, Divergence, KeptMeasure, Label, Measure, PairStatistics,
     PairSums, Patching, Sums, Table,
 };
+use layerwise::tasks::{Answer, ScoreTable, Scoring, TaskScores};
 use serde::de::IgnoredAny;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -187,7 +187,7 @@ impl On {
         let mut found = None;
         for path in journals {
             let recorded = Recorded::read(path, |_: &Described, _, _: &IgnoredAny| true);
-            let recorded = recorded.map_err(|error| unread(path, error))?;
+            let recorded = recorded.map_err(unread)?;
             let measure = &recorded.description.about.measure;
             let on = match measure {
                 own if own == Patching::new().id().name => Self::Pairs,
@@ -210,14 +210,7 @@ fn join<M: KeptMeasure>(
     units: &str,
     mut push: impl FnMut(&RunDescription<Described>, &[Label], Vec<&[M::Sums]>) -> anyhow::Result<()>,
 ) -> anyhow::Result<Joined> {
-    let journals = journals.iter().map(|path| {
-        let fits = |run: &Described, parts: Option<&[usize]>, sums: &Vec<M::Sums>| {
-            !run.schedules.is_empty()
-                && sums.len() == parts.map_or(run.schedules.len(), <[usize]>::len)
-        };
-        Recorded::read(path, fits).map_err(|error| unread(path, error))
-    });
-    let merged = journal::merge(journals.collect::<anyhow::Result<_>>()?)?;
+    let merged = sweep::merge::<M>(journals).map_err(unread)?;
     for run in &merged {
         let (description, labels) = (&run.description, &run.description.about.schedules);
         push(
@@ -267,9 +260,9 @@ fn reproduced(arguments: &Arguments, run: &Path) -> anyhow::Result<()> {
 }
 
 /// Why a journal cannot be merged. Damage of its first line may mean that it is another file.
-fn unread(path: &Path, error: JournalError) -> anyhow::Error {
+fn unread(error: JournalError) -> anyhow::Error {
     match error {
-        JournalError::Damaged { line: 1, .. } => anyhow!(
+        JournalError::Damaged { path, line: 1 } => anyhow!(
             "{}: expected a journal or a run folder, FILE.run, but line 1 is damaged or of another file",
             path.display()
         ),

@@ -1,15 +1,13 @@
 //! `sweep`: runs any edits or families, and prints statistics or writes them to CSV.
 
 use crate::arguments::{self, Inputs, Run};
-use crate::experiments::core::scoring::{ScoreTable, TaskScores};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::{self, Manifest};
 use crate::measurement::{Items, Portion, announce, measure, tell_skipped};
 use crate::output::Named;
 use crate::pairs::OpenedPairs;
 use crate::sources::{self, Sourced, Values};
-use crate::summary::Summary;
-use crate::tasks::OpenedTasks;
+use crate::tasks::{OpenedTasks, push_scores};
 use crate::tokens::{TokenBytes, labels_of};
 use crate::trial::Trial;
 use crate::{interrupt, output, program};
@@ -20,8 +18,9 @@ use layerwise::recordings::{PerToken, Place};
 use layerwise::schedule::{Bounds, Edit, EditFamily, Source};
 use layerwise::sweep::{
     Differences, Divergence, Journals, Label, Measure, PairStatistics, Patching, Plan, Statistic,
-    Table, Target, collect,
+    Summary, Table, Target, collect,
 };
+use layerwise::tasks::{ScoreTable, TaskScores};
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -640,7 +639,8 @@ impl<'a> Prepared<'a> {
                     Some(own) => table.push_differences(name, &labels, count, &statistics, own)?,
                     None => table.push(name, &labels, count, &statistics)?,
                 }
-                summary.push(name, &labels, count, &statistics, differences.as_ref());
+                let shown = output::plain(name);
+                summary.push(&shown, &labels, count, &statistics, differences.as_ref());
                 manifest::Run::new(opened, corpus)
                     .with_sweep(&measured)
                     .with_baseline(baseline)
@@ -655,9 +655,10 @@ impl<'a> Prepared<'a> {
                 results
                     .table
                     .push_pairs(&opened.name, &labels, count, &statistics)?;
+                let shown = output::plain(&opened.name);
                 results
                     .summary
-                    .push_pairs(&opened.name, &labels, count, &statistics);
+                    .push_pairs(&shown, &labels, count, &statistics);
                 manifest::Run::of_model(opened)
                     .with_pairs(&pairs.file)
                     .with_sweep(&measured)
@@ -669,7 +670,7 @@ impl<'a> Prepared<'a> {
                 let answers = || measured.sums.iter().map(Vec::as_slice);
                 let scores = TaskScores::collect(answers());
                 results.scores.push_tasks(&opened.name, &labels, &scores)?;
-                results.summary.push_scores(&opened.name, &labels, &scores);
+                push_scores(&mut results.summary, &opened.name, &labels, &scores);
                 if arguments.per_item.is_some() {
                     results.items.push_items(&opened.name, &labels, answers())?;
                 }

@@ -3,15 +3,14 @@
 use crate::arguments::{Inputs, Run};
 use crate::experiments::core::data::Data;
 use crate::experiments::core::harness;
-use crate::experiments::core::scoring::Scoring;
 use crate::experiments::core::subject::Subject;
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
 use crate::manifest::FileHash;
 use crate::output::{self, Named};
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use layerwise::corpus::Tokenizer;
-use layerwise::sweep::{Counted, Question};
-use layerwise::tasks::{DATA_SETS, Task, Wanted, read_own};
+use layerwise::sweep::{Counted, Label, Question, Summary};
+use layerwise::tasks::{Scoring, Task, TaskScores, read_all};
 use std::path::Path;
 
 /// Tasks, and their items as one model reads them.
@@ -36,7 +35,7 @@ impl OpenedTasks {
         (opened, corpus): (&OpenedModel, &OpenedCorpus),
         (inputs, run): (&Inputs, &Run),
     ) -> anyhow::Result<Self> {
-        let tasks = read(path, most.unwrap_or(usize::MAX))?;
+        let tasks = read_all(path, most.unwrap_or(usize::MAX))?;
         let files = tasks.iter().flat_map(|task| &task.files);
         let files = files.map(|path| FileHash::of_file(path));
         let files = files.collect::<anyhow::Result<Vec<_>>>()?;
@@ -51,22 +50,14 @@ impl OpenedTasks {
         let questions = harness::questions(&subject, &tokenizer, &tasks)?;
         let encoder = harness::encoder(&subject, &tokenizer)?;
         let bos = encoder.bos();
-        let context = opened.model.config().context;
-        let items = tasks.iter();
-        let items = items.flat_map(|task| (0..task.items.len()).map(move |item| (task, item)));
-        let mut cut = 0;
-        for (question, (task, item)) in questions.iter().zip(items) {
-            // Only what fills the context can have lost something; encoding everything again would take long.
-            let mut own = question.continuations.iter();
-            let is_full = own.any(|own| own.tokens.len() == context);
-            cut += usize::from(is_full && encoder.is_cut(task, item)?);
-        }
+        let cut = encoder.cut(&tasks, &questions)?;
         if cut > 0 {
             output::say(format_args!(
-                "note: {}: {cut} of {} items are longer than its context of {context} tokens; the beginnings of their prompts \
-                 are left out",
+                "note: {}: {cut} of {} items are longer than its context of {} tokens; the beginnings of their prompts are left \
+                 out",
                 opened.name,
-                questions.len()
+                questions.len(),
+                opened.model.config().context
             ));
         }
         Ok(Self {
@@ -107,20 +98,32 @@ pub(crate) fn tell_beginning(subject: &Subject<'_>, tokenizer: &Tokenizer) -> an
     Ok(())
 }
 
-fn read(path: &Path, most: usize) -> anyhow::Result<Vec<Task>> {
-    if !path.is_dir() {
-        return Ok(vec![read_own(path, most)?]);
+/// Adds a model's scores to a printed summary, task by task.
+pub(crate) fn push_scores(
+    summary: &mut Summary,
+    model: &str,
+    labels: &[Label],
+    scores: &[TaskScores],
+) {
+    const HEADS: [&str; 5] = ["accuracy", "change", "by length", "change", "same choice"];
+    for task in scores {
+        let title = format!(
+            "{}: {}, {}; means ± standard errors, those of changes paired by item",
+            output::plain(model),
+            output::plain(&task.task),
+            output::counted(task.items, "item")
+        );
+        let rows = labels.iter().zip(&task.schedules).map(|(label, own)| {
+            let means = [
+                &own.acc,
+                &own.acc_change,
+                &own.acc_norm,
+                &own.acc_norm_change,
+                &own.same_choice,
+            ];
+            let means = means.map(|mean| (mean.mean(), mean.standard_error()));
+            (label.edit.as_str(), means.to_vec())
+        });
+        summary.push_table(&title, &HEADS, rows);
     }
-    let found = DATA_SETS.iter().filter(|set| set.find(path).is_some());
-    let tasks: Vec<Task> = found
-        .map(|set| set.read(path, Wanted::new(most)))
-        .collect::<Result<_, _>>()?;
-    let known: Vec<&str> = DATA_SETS.iter().map(|set| set.name).collect();
-    ensure!(
-        !tasks.is_empty(),
-        "{}: expected data sets of tasks, as NAME.jsonl or the folder mmlu, found none of {}",
-        path.display(),
-        known.join(", ")
-    );
-    Ok(tasks)
 }

@@ -18,7 +18,8 @@
 //!
 //! # Long runs
 //! A [`Journal`](layerwise_journal::Journal) records each finished item, so that a run can be stopped at any moment, resumed, and
-//! divided into shards. A [`Judge`] finds the smallest number of items that makes a standard error small enough.
+//! divided into shards, which [`merge`] puts together. A [`Judge`] finds the smallest number of items that makes a standard error
+//! small enough.
 
 mod checks;
 mod classes;
@@ -34,6 +35,7 @@ pub mod growth;
 mod likelihood;
 mod measure;
 mod memory;
+mod merging;
 mod pairs;
 mod plan;
 mod positions;
@@ -42,6 +44,7 @@ mod rounding;
 mod runner;
 mod sources;
 mod stopping;
+mod summary;
 mod sums;
 mod table;
 mod work;
@@ -57,6 +60,7 @@ pub use fitting::check as check_edits;
 pub use likelihood::{Continuation, Likelihood, LogLikelihood, Question, Rule};
 pub use measure::{Failure, KeptMeasure, Measure, MeasureId, PlainResults, Reached};
 pub use memory::{Budget, Counted, Held, results_bytes, worker_bytes};
+pub use merging::{WholeRun, merge};
 pub use pairs::{Last, Pair, PairStatistics, PairSums, Patching};
 pub use plan::{Entry, Label, Plan};
 pub use positions::{Position, Positions};
@@ -65,6 +69,7 @@ pub use rounding::{RoundedSchedule, Rounding, most_bytes_of_cache, rounding_of_c
 pub use runner::{Begun, Described, Journals, Measured, Progress, Runner, Subject};
 pub use sources::{Sources, partners, partners_among};
 pub use stopping::{Judge, Target};
+pub use summary::Summary;
 pub use sums::{BothWays, Statistic, Statistics, Sums, collect};
 pub use table::Table;
 pub use work::{Work, WorkBytes};

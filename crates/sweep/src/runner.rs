@@ -95,6 +95,18 @@ pub struct Described {
     pub schedules: Vec<Label>,
 }
 
+impl Described {
+    /// Whether a line of the journal has a result for each schedule, or for each of the given ones.
+    pub(crate) fn fits(&self, parts: Option<&[usize]>, results: usize) -> bool {
+        let schedules = self.schedules.len();
+        let is_each = match parts {
+            None => results == schedules,
+            Some(at) => results == at.len() && at.iter().all(|at| *at < schedules),
+        };
+        schedules > 0 && is_each
+    }
+}
+
 /// Receives the progress of a run.
 pub trait Progress: Sync {
     /// A run begins or resumes.
@@ -443,13 +455,9 @@ impl<'a> Runner<'a> {
         let description = RunDescription::new(run.key.clone(), name, items.len(), about)
             .at_place(self.place)
             .part(self.part(), &costs(measure, items));
-        let schedules = plan.entries().len();
         let fits = |parts: Option<&[usize]>, sums: &Vec<M::Sums>| {
-            let is_all = match parts {
-                None => sums.len() == schedules,
-                Some(at) => sums.len() == at.len() && at.iter().all(|at| *at < schedules),
-            };
-            is_all && sums.iter().all(|sums| measure.fits(sums))
+            let is_each = description.about.fits(parts, sums.len());
+            is_each && sums.iter().all(|sums| measure.fits(sums))
         };
         let path = journals.path(&id, &run.key, self.shard);
         let mut kept = Journal::open(&path, &description, self.fresh, fits)?;

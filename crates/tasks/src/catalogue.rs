@@ -273,6 +273,26 @@ impl DataSet {
     }
 }
 
+/// Reads the first `most` items of each task: of every known data set that a folder has, or of the user's own file.
+///
+/// # Errors
+/// As [`DataSet::read`] and [`read_own`](crate::read_own); [`TaskError::NoDataSets`].
+pub fn read_all(path: &Path, most: usize) -> Result<Vec<Task>, TaskError> {
+    if !path.is_dir() {
+        return Ok(vec![read::read_own(path, most)?]);
+    }
+    let found = DATA_SETS.iter().filter(|set| set.find(path).is_some());
+    let tasks = found.map(|set| set.read(path, Wanted::new(most)));
+    let tasks: Vec<Task> = tasks.collect::<Result<_, _>>()?;
+    if tasks.is_empty() {
+        return Err(TaskError::NoDataSets {
+            path: path.to_owned(),
+            known: DATA_SETS.iter().map(|set| set.name).collect(),
+        });
+    }
+    Ok(tasks)
+}
+
 /// Whether the first line of a file is one of BoolQ's.
 fn has_passages(folder: &Path, path: &Path) -> bool {
     let file = TextFile::of_folder(folder, path.to_owned());

@@ -91,14 +91,26 @@ impl<'a> Encoder<'a> {
         Ok((context.unwrap_or_default(), firsts))
     }
 
-    /// Whether the beginning of an item's context is cut off, because one of its options does not fit into the model with it.
+    /// The number of items whose context has its beginning cut off, because one of their options does not fit into the model with
+    /// it. `questions` are the items of all tasks, one task after another, as [`Encoder::question`] gives them.
     ///
     /// # Errors
     /// As [`Encoder::question`].
-    ///
-    /// # Panics
-    /// If the index is out of range.
-    pub fn is_cut(&self, task: &Task, index: usize) -> Result<bool, TaskError> {
+    pub fn cut(&self, tasks: &[Task], questions: &[Question]) -> Result<usize, TaskError> {
+        let items = tasks.iter();
+        let items = items.flat_map(|task| (0..task.items.len()).map(move |item| (task, item)));
+        let mut cut = 0;
+        for (question, (task, item)) in questions.iter().zip(items) {
+            // Only what fills the context can have lost something; encoding everything again would take long.
+            let mut own = question.continuations.iter();
+            let is_full = own.any(|own| own.tokens.len() == self.positions);
+            cut += usize::from(is_full && self.is_cut(task, item)?);
+        }
+        Ok(cut)
+    }
+
+    /// Whether the beginning of an item's context is cut off.
+    fn is_cut(&self, task: &Task, index: usize) -> Result<bool, TaskError> {
         let item = &task.items[index];
         for (option, choice) in item.options.iter().enumerate() {
             let context = task.context_of(item, option);

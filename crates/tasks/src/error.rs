@@ -45,6 +45,17 @@ pub enum TaskError {
         /// The error of the system.
         source: io::Error,
     },
+    /// A folder has none of the known data sets.
+    #[error(
+        "{}: expected data sets of tasks, as NAME.jsonl or the folder mmlu, found none of {}",
+        path.display(), known.join(", ")
+    )]
+    NoDataSets {
+        /// The folder.
+        path: PathBuf,
+        /// The names of the known data sets.
+        known: Vec<&'static str>,
+    },
     /// A file of labels does not have as many as the file that it belongs to has lines.
     #[error("{}: expected {expected} labels, one for each line of {}, found {found}", path.display(), of.display())]
     Labels {

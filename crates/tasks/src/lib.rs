@@ -2,9 +2,10 @@
 //!
 //! A [`Task`] is a list of [`Item`]s: a prompt, options, and the index of the right one. [`DATA_SETS`] reads MMLU, ARC, SST-2,
 //! HellaSwag, PIQA, WinoGrande, BoolQ and LAMBADA from a folder, in the layouts of their authors, of the hub (`.jsonl`) and of
-//! llm-foundry. [`read_own`] reads the user's own `.jsonl`, and [`standins`] makes tasks from any text.
+//! llm-foundry. [`read_own`] reads the user's own `.jsonl`, [`read_all`] either, and [`standins`] makes tasks from any text.
 //! [`Encoder`] turns items into the token ids that [`LogLikelihood`](layerwise_sweep::LogLikelihood) scores, and [`Task::score`]
-//! turns the scores into `acc` and `acc_norm`.
+//! turns the scores into `acc` and `acc_norm`. [`Scoring`] does so under every schedule of a plan, and [`ScoreTable`] writes what
+//! comes out as CSV.
 //!
 //! ```
 //! use layerwise_sweep::Rule;
@@ -20,12 +21,14 @@ mod catalogue;
 mod encode;
 mod error;
 mod read;
+mod scoring;
 mod standins;
 mod task;
 
-pub use catalogue::{DATA_SETS, DataSet, Form, Wanted};
+pub use catalogue::{DATA_SETS, DataSet, Form, Wanted, read_all};
 pub use encode::{Encoder, Sheet, sheets};
 pub use error::TaskError;
 pub use read::read_own;
+pub use scoring::{Answer, Asked, ScheduleScores, ScoreTable, Scoring, TaskScores};
 pub use standins::{standins, standins_of_one_token};
 pub use task::{Choice, Item, Score, Task};

@@ -63,6 +63,26 @@ fn pairs_are_encoded_as_in_the_harness() {
 }
 
 #[test]
+fn items_that_lose_their_beginning_are_counted() {
+    let tokenizer = tokenizer();
+    let tasks = [
+        task("The people of the", &[" United", " United States"]),
+        task("The", &[" the"]),
+    ];
+    let whole = tokenizer.encode("The people of the United States").unwrap();
+    let check = |positions: usize, expected: usize| {
+        let encoder = Encoder::new(&tokenizer, None, positions);
+        let questions = tasks.iter().map(|task| encoder.question(task, 0).unwrap());
+        let found = encoder.cut(&tasks, &questions.collect::<Vec<_>>());
+        assert_eq!(found.unwrap(), expected, "{positions} tokens");
+    };
+    check(whole.len(), 0);
+    // The last token is predicted, not read.
+    check(whole.len() - 1, 0);
+    check(whole.len() - 2, 1);
+}
+
+#[test]
 fn options_are_told_apart_by_their_first_tokens() {
     let tokenizer = tokenizer();
     let encoder = Encoder::new(&tokenizer, None, 100);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use layerwise_sweep::Rule;
-use layerwise_tasks::{DATA_SETS, DataSet, Item, Task, TaskError, Wanted, read_own};
+use layerwise_tasks::{DATA_SETS, DataSet, Item, Task, TaskError, Wanted, read_all, read_own};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -287,6 +287,30 @@ fn a_data_set_is_found_beside_the_others_or_among_the_zero_shot_ones() {
         .filter(|set| set.find(folder.path()).is_some());
     let names: Vec<&str> = found.map(|set| set.name).collect();
     assert_eq!(names, ["piqa", "mmlu"]);
+}
+
+#[test]
+fn a_folder_or_a_file_gives_all_its_tasks() {
+    let two = "{\"prompt\": \"1+1=\", \"options\": [\"2\", \"3\"]}\n".repeat(2);
+    let arc = "{\"query\": \"Why?\", \"choices\": [\"a\", \"b\"], \"gold\": 1}\n".repeat(2);
+    let words = "{\"text\": \"Some say so\"}\n";
+    let folder = folder(&[
+        ("own/sums.jsonl", &two),
+        ("sets/arc_easy.jsonl", &arc),
+        ("sets/lambada_openai.jsonl", words),
+        ("sets/sums.jsonl", &two),
+    ]);
+    let read = |path: &str| read_all(&folder.path().join(path), 1);
+    let check = |path: &str, expected: &[(&str, usize)]| {
+        let tasks = read(path).unwrap();
+        let found = tasks.iter().map(|own| (own.name.as_str(), own.items.len()));
+        assert_eq!(found.collect::<Vec<_>>(), expected, "{path}");
+    };
+    check("sets", &[("lambada_openai", 1), ("arc_easy", 1)]);
+    check("own/sums.jsonl", &[("sums", 1)]);
+    let error = read("own").unwrap_err().to_string();
+    let expected = "own: expected data sets of tasks, as NAME.jsonl or the folder mmlu, found none of lambada_openai, arc_easy, ";
+    assert!(error.contains(expected), "{error}");
 }
 
 #[test]

@@ -21,7 +21,6 @@ pub mod permutation;
 pub mod plain;
 pub mod published;
 pub mod sample;
-pub mod scoring;
 pub mod styles;
 pub mod subject;
 pub mod sum;

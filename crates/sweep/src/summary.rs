@@ -1,32 +1,40 @@
 //! The table of a sweep as text for a terminal.
 
-use crate::experiments::core::scoring::TaskScores;
-use crate::output;
-use layerwise::sweep::{Differences, Label, PairStatistics, Statistic, Statistics};
+use crate::differences::Differences;
+use crate::pairs::PairStatistics;
+use crate::plan::Label;
+use crate::sums::{Statistic, Statistics};
 
 /// The printed summary of a sweep: for each model a title and a row for each schedule.
-#[derive(Default)]
+///
+/// Texts are taken as they are: escape control characters in names that a stranger may have chosen.
+///
+/// ```
+/// use layerwise_sweep::{Divergence, Plan, Runner, Summary, collect};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 0);
+/// let plan = Plan::new(model.stack(), &["drop(l)".parse()?], 4096)?;
+/// let sequences = [vec![1, 2, 3], vec![4, 5, 6]];
+/// let measured = Runner::new().measure(&model, &plan, &Divergence::new(), &sequences)?;
+/// let statistics = collect(plan.entries().len(), measured.results.iter().map(Vec::as_slice));
+/// let mut summary = Summary::sorted_by(None);
+/// summary.push("tiny", &plan.labels(), sequences.len(), &statistics, None);
+/// assert!(summary.text().starts_with("tiny: 2 sequences, 4 positions; means ± standard errors"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
 pub struct Summary {
     text: String,
     sort: Option<Statistic>,
 }
 
-const HEADS_OF_PAIRS: [&str; 6] = [
-    "edit",
+const HEADS_OF_PAIRS: [&str; 5] = [
     "recovered",
     "logit difference",
     "probability",
     "rank",
     "KL (nats)",
-];
-
-const HEADS_OF_TASKS: [&str; 6] = [
-    "edit",
-    "accuracy",
-    "change",
-    "by length",
-    "change",
-    "same choice",
 ];
 
 /// The printed statistics of a schedule on sequences, with their heads.
@@ -58,21 +66,13 @@ impl Summary {
     ) {
         let order = self.order(statistics.len(), |at| &statistics[at]);
         let positions = statistics.first().map_or(0, |first| first.kl_nats.count());
-        self.title(&format!(
-            "{}: {}, {positions} positions; {}\n",
-            output::plain(model),
-            output::counted(sequences, "sequence"),
-            shown(sequences, "sequence")
-        ));
-        self.text += &self.rows(labels, &order, statistics);
+        let [counted, shown] = told(sequences, "sequence");
+        let title = format!("{model}: {counted}, {positions} positions; {shown}");
+        self.push_rows(&title, labels, &order, statistics);
         if let Some(differences) = differences {
-            self.title(&format!(
-                "{}: differences from {}; {}\n",
-                output::plain(model),
-                differences.baseline,
-                shown(sequences, "sequence")
-            ));
-            self.text += &self.rows(labels, &order, &differences.statistics);
+            let baseline = &differences.baseline;
+            let title = format!("{model}: differences from {baseline}; {shown}");
+            self.push_rows(&title, labels, &order, &differences.statistics);
         }
     }
 
@@ -85,52 +85,58 @@ impl Summary {
         statistics: &[PairStatistics],
     ) {
         let order = self.order(statistics.len(), |at| &statistics[at].divergence);
-        self.title(&format!(
-            "{}: {}; {}\n",
-            output::plain(model),
-            output::counted(pairs, "pair"),
-            shown(pairs, "pair")
-        ));
-        let mut lines = vec![HEADS_OF_PAIRS.map(str::to_owned).to_vec()];
-        lines.extend(order.into_iter().map(|at| {
+        let [counted, shown] = told(pairs, "pair");
+        let rows = order.into_iter().map(|at| {
             let own = &statistics[at];
-            let recovered = measured(own.recovered.ratio(), own.recovered.standard_error());
+            let recovered = (own.recovered.ratio(), own.recovered.standard_error());
             let means = [
                 &own.logit_difference,
                 &own.answer_probability,
                 &own.answer_rank,
                 &own.divergence.kl_nats,
             ];
-            let cells = means.map(|mean| measured(mean.mean(), mean.standard_error()));
-            let first = [labels[at].edit.clone(), recovered];
-            first.into_iter().chain(cells).collect()
-        }));
-        self.text += &aligned(&lines);
+            let means = means.map(|mean| (mean.mean(), mean.standard_error()));
+            let cells: Vec<_> = [recovered].into_iter().chain(means).collect();
+            (labels[at].edit.as_str(), cells)
+        });
+        let title = format!("{model}: {counted}; {shown}");
+        self.push_table(&title, &HEADS_OF_PAIRS, rows);
     }
 
-    /// Adds a model's rows, task by task.
-    pub fn push_scores(&mut self, model: &str, labels: &[Label], scores: &[TaskScores]) {
-        for task in scores {
-            self.title(&format!(
-                "{}: {}, {}; means ± standard errors, those of changes paired by item\n",
-                output::plain(model),
-                output::plain(&task.task),
-                output::counted(task.items, "item")
-            ));
-            let mut lines = vec![HEADS_OF_TASKS.map(str::to_owned).to_vec()];
-            lines.extend(labels.iter().zip(&task.schedules).map(|(label, own)| {
-                let means = [
-                    &own.acc,
-                    &own.acc_change,
-                    &own.acc_norm,
-                    &own.acc_norm_change,
-                    &own.same_choice,
-                ];
-                let cells = means.map(|mean| measured(mean.mean(), mean.standard_error()));
-                [label.edit.clone()].into_iter().chain(cells).collect()
-            }));
-            self.text += &aligned(&lines);
+    /// Adds a title and a table of other numbers, in the given order: for each edit a mean and its standard error, as far as they
+    /// are known, below each of the heads.
+    ///
+    /// ```
+    /// let mut summary = layerwise_sweep::Summary::sorted_by(None);
+    /// let row = ("drop(0)", vec![(Some(0.2512), Some(0.0431)), (None, None)]);
+    /// summary.push_table("tiny: 40 words", &["share", "change"], [row]);
+    /// assert_eq!(
+    ///     summary.text(),
+    ///     "tiny: 40 words\nedit             share  change\ndrop(0)  0.251 ± 0.043       –\n"
+    /// );
+    /// ```
+    ///
+    /// # Panics
+    /// If a row does not have as many numbers as there are heads.
+    pub fn push_table<'a>(
+        &mut self,
+        title: &str,
+        heads: &[&str],
+        rows: impl IntoIterator<Item = (&'a str, Vec<(Option<f64>, Option<f64>)>)>,
+    ) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
         }
+        self.text += title;
+        self.text.push('\n');
+        let first = ["edit"].into_iter().chain(heads.iter().copied());
+        let mut lines: Vec<Vec<String>> = vec![first.map(str::to_owned).collect()];
+        lines.extend(rows.into_iter().map(|(edit, cells)| {
+            assert_eq!(cells.len(), heads.len(), "a number below each head");
+            let cells = cells.into_iter().map(|(mean, error)| measured(mean, error));
+            [edit.to_owned()].into_iter().chain(cells).collect()
+        }));
+        self.text += &aligned(&lines);
     }
 
     /// The order of the rows, as indices.
@@ -144,27 +150,24 @@ impl Summary {
         order
     }
 
-    /// A row for each schedule, in an order. The statistic of the order has a column in any case.
-    fn rows(&self, labels: &[Label], order: &[usize], statistics: &[Statistics]) -> String {
+    /// Adds a row for each schedule, in an order. The statistic of the order has a column in any case.
+    fn push_rows(
+        &mut self,
+        title: &str,
+        labels: &[Label],
+        order: &[usize],
+        statistics: &[Statistics],
+    ) {
         let mut columns = PRINTED.map(|(own, head)| (own, head.to_owned())).to_vec();
         let sort = self.sort.map(|own| (own, own.to_string()));
         columns.extend(sort.filter(|(sort, _)| PRINTED.iter().all(|(own, _)| own != sort)));
-        let (columns, heads): (Vec<Statistic>, Vec<String>) = columns.into_iter().unzip();
-        let mut lines = vec![["edit".to_owned()].into_iter().chain(heads).collect()];
-        lines.extend(order.iter().map(|at| {
-            let means = columns.iter().map(|own| statistics[*at].mean_of(*own));
-            let cells = means.map(|mean| measured(mean.mean(), mean.standard_error()));
-            let edit = labels[*at].edit.clone();
-            [edit].into_iter().chain(cells).collect()
-        }));
-        aligned(&lines)
-    }
-
-    fn title(&mut self, title: &str) {
-        if !self.text.is_empty() {
-            self.text.push('\n');
-        }
-        self.text += title;
+        let heads: Vec<&str> = columns.iter().map(|(_, head)| head.as_str()).collect();
+        let rows = order.iter().map(|at| {
+            let means = columns.iter().map(|(own, _)| statistics[*at].mean_of(*own));
+            let cells = means.map(|mean| (mean.mean(), mean.standard_error()));
+            (labels[*at].edit.as_str(), cells.collect::<Vec<_>>())
+        });
+        self.push_table(title, &heads, rows);
     }
 
     /// The summary as text.
@@ -173,11 +176,17 @@ impl Summary {
     }
 }
 
-/// Explains the columns, for this many units.
-fn shown(count: usize, unit: &str) -> String {
+/// A number of units, and what the columns show of so many.
+fn told(count: usize, unit: &str) -> [String; 2] {
     match count {
-        1 => format!("means; a standard error needs two {unit}s"),
-        _ => format!("means ± standard errors clustered by {unit}"),
+        1 => [
+            format!("1 {unit}"),
+            format!("means; a standard error needs two {unit}s"),
+        ],
+        _ => [
+            format!("{count} {unit}s"),
+            format!("means ± standard errors clustered by {unit}"),
+        ],
     }
 }
 
@@ -229,7 +238,7 @@ fn aligned(lines: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use layerwise::metrics::ClusteredMean;
+    use layerwise_metrics::ClusteredMean;
 
     #[test]
     fn errors_have_two_digits_and_means_as_many_decimals() {

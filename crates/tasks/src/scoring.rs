@@ -1,10 +1,10 @@
 //! Items of tasks under many schedules: what each schedule answers, and the tables of that.
 
+use crate::task::Task;
 use layerwise_metrics::ClusteredMean;
 use layerwise_sweep::{
     Failure, Label, Likelihood, LogLikelihood, Measure, MeasureId, PlainResults, Question, Reached,
 };
-use layerwise_tasks::Task;
 use layerwise_transformer::{Batch, ModelConfig};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -12,7 +12,30 @@ use std::io;
 
 /// Scores the items of some tasks, one task after another, under every schedule of a plan.
 ///
-/// An item of the run is the [`Question`] that an [`Encoder`](layerwise_tasks::Encoder) makes of a task's item.
+/// An item of the run is the [`Question`] that an [`Encoder`](crate::Encoder) makes of a task's item.
+///
+/// ```
+/// use layerwise_sweep::{Continuation, Plan, Question, Rule, Runner};
+/// use layerwise_tasks::{Item, Scoring, Task, TaskScores};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let mut task = Task::new("colours", Rule::Choice);
+/// task.items = vec![Item::new("The sky is", ["blue", "green"]).answered(0)];
+/// // What an `Encoder` makes of the item: the tokens before each option, and those of the option.
+/// let option = |token| Continuation { tokens: vec![1, 2, 3], targets: vec![token] };
+/// let continuations = vec![option(4), option(5)];
+/// let questions = [Question { continuations, answer: Some((0, Rule::Choice)) }];
+///
+/// let tasks = [task];
+/// let model = Model::random(ModelConfig::tiny(), 0);
+/// let plan = Plan::new(model.stack(), &["drop(l)".parse()?], 4096)?;
+/// let scoring = Scoring::of(&tasks, &questions);
+/// let measured = Runner::new().measure(&model, &plan, &scoring, &questions)?;
+/// let scores = TaskScores::collect(measured.results.iter().map(Vec::as_slice));
+/// assert_eq!(scores[0].schedules[0].same_choice.mean(), Some(1.0)); // the plain model
+/// println!("{:?}", scores[0].schedules[1].acc_change.mean()); // drop(0)
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Scoring<'a> {
     tasks: &'a [Task],
@@ -38,7 +61,7 @@ pub struct Answer {
     /// The item: in the plain model's result alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
-    /// The option that is chosen ([`Score::chosen`](layerwise_tasks::Score::chosen)).
+    /// The option that is chosen ([`Score::chosen`](crate::Score::chosen)).
     pub chosen: usize,
     /// Whether it is right; `None` where the right option is not known.
     pub acc: Option<bool>,
@@ -415,8 +438,8 @@ fn optional(value: Option<impl ToString>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::Item;
     use layerwise_sweep::Rule;
-    use layerwise_tasks::Item;
 
     #[test]
     fn an_item_has_its_place_in_its_task() {
