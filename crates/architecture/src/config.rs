@@ -273,6 +273,12 @@ pub enum Alibi {
 
 impl Alibi {
     /// The slopes of `heads` heads: 2^(-8i/n) for the largest power of two n ≤ heads, and every other of those for 2n.
+    ///
+    /// ```
+    /// use layerwise_architecture::Alibi;
+    ///
+    /// assert_eq!(Alibi::slopes(4), [0.25, 0.0625, 0.015625, 0.00390625]);
+    /// ```
     pub fn slopes(heads: usize) -> Vec<f64> {
         let whole = 1_usize << heads.ilog2();
         let series = |n: usize, step: usize| {

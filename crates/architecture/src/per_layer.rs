@@ -1,6 +1,16 @@
 //! A setting that may differ from block to block.
 
 /// One value per block, stored as the distinct values and an index for each block.
+///
+/// ```
+/// use layerwise_architecture::{Attention, PerLayer};
+///
+/// // Every other block attends to the last 8 positions only.
+/// let window = |block| (block % 2 == 0).then_some(8);
+/// let attention = PerLayer::each((0..6).map(|block| Attention::default().with(|a| a.window = window(block))));
+/// assert_eq!((attention.of(2).window, attention.of(3).window), (Some(8), None));
+/// assert_eq!(attention.kinds().len(), 2);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct PerLayer<T> {
     /// The distinct values, at least one.

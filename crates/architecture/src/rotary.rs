@@ -106,6 +106,15 @@ impl Rotary {
     ///
     /// `theta^(-2i / size)` for pair `i`, changed by the [`RopeScaling`].
     /// The formulas are those of `modeling_rope_utils.py` in Hugging Face transformers, in `f64`.
+    ///
+    /// ```
+    /// use layerwise_architecture::{RopeScaling, Rotary};
+    ///
+    /// let trained = Rotary::new(4, 10_000.0).inverse_frequencies(512); // two pairs, radians per token
+    /// assert!((trained[0] - 1.0).abs() < 1e-12 && (trained[1] - 0.01).abs() < 1e-12);
+    /// let stretched = Rotary::new(4, 10_000.0).scaled(RopeScaling::Linear { factor: 2.0 });
+    /// assert!((stretched.inverse_frequencies(512)[0] - 0.5).abs() < 1e-12);
+    /// ```
     pub fn inverse_frequencies(&self, seq: usize) -> Vec<f64> {
         (0..self.rotated() / 2)
             .map(|pair| {

@@ -51,6 +51,13 @@ impl ModelConfig {
     }
 
     /// The architecture with some fields changed, as `config.with(|c| c.layers = 3)`.
+    ///
+    /// ```
+    /// use layerwise_architecture::{Mlp, ModelConfig};
+    ///
+    /// let config = ModelConfig::tiny().with(|c| (c.layers, c.mlp) = (6, Mlp::Gated));
+    /// assert!(config.has_gated_mlp() && config.parameters() > ModelConfig::tiny().parameters());
+    /// ```
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
         change(&mut self);

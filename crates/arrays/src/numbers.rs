@@ -6,6 +6,12 @@ use std::fmt;
 use std::str::FromStr;
 
 /// An array expression: `1-3,7`.
+///
+/// ```
+/// use layerwise_arrays::Tasks;
+///
+/// assert_eq!(Tasks(&[1, 2, 3, 7].into()).to_string(), "1-3,7");
+/// ```
 pub struct Tasks<'a>(pub &'a BTreeSet<u32>);
 
 impl fmt::Display for Tasks<'_> {
@@ -24,6 +30,14 @@ impl fmt::Display for Tasks<'_> {
 }
 
 /// A time limit, in Slurm's forms: `M`, `M:S`, `H:M:S`, `D-H`, `D-H:M` and `D-H:M:S`.
+///
+/// ```
+/// use layerwise_arrays::TimeLimit;
+///
+/// assert_eq!(TimeLimit::at_least(3601).to_string(), "0-01:01:00"); // an hour and a second
+/// assert!("1-12:30".parse::<TimeLimit>().is_ok()); // a day and twelve and a half hours
+/// assert!("soon".parse::<TimeLimit>().is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeLimit(String);
 

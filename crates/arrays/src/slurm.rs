@@ -14,6 +14,13 @@ pub fn job_number(said: &str) -> Option<String> {
 }
 
 /// The tasks in the output of `squeue`, which has a line for each with its number and state.
+///
+/// ```
+/// use layerwise_arrays::{State, queued};
+///
+/// let states = queued("1 RUNNING\n2 PENDING\n3 COMPLETING\n");
+/// assert_eq!(states, [(1, State::Running), (2, State::Waiting)].into()); // the third is ending
+/// ```
 pub fn queued(said: &str) -> BTreeMap<u32, State> {
     let mut found = BTreeMap::new();
     for line in said.lines() {

@@ -18,6 +18,14 @@ impl Message {
     }
 
     /// A message from a file's JSON; `None` unless it is an object whose `role` is a string.
+    ///
+    /// ```
+    /// use layerwise_chat::Message;
+    /// use serde_json::json;
+    ///
+    /// assert_eq!(Message::from_json(&json!({"role": "user", "content": "Hi"})), Some(Message::new("user", "Hi")));
+    /// assert_eq!(Message::from_json(&json!({"content": "Hi"})), None);
+    /// ```
     pub fn from_json(value: &Value) -> Option<Self> {
         let object = value.as_object()?;
         object.get("role")?.as_str()?;

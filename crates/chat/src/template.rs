@@ -96,6 +96,20 @@ impl Template {
     /// # Errors
     /// A file cannot be read or is not as required, there are several templates without a default, and the errors of
     /// [`Template::new`].
+    ///
+    /// ```
+    /// use layerwise_chat::{DateTime, Message, Template};
+    /// use layerwise_files::{Folder, Links};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// std::fs::write(
+    ///     folder.path().join("tokenizer_config.json"),
+    ///     r#"{"bos_token": "<s>", "chat_template": "{{ bos_token }}{{ messages[0].content }}"}"#,
+    /// )?;
+    /// let template = Template::of_folder(&Folder::open(folder.path(), Links::Refuse)?)?.expect("it has one");
+    /// assert_eq!(template.render(&[Message::new("user", "Hi")], DateTime::default())?, "<s>Hi");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn of_folder(folder: &Folder) -> Result<Option<Self>, ChatError> {
         let settings = object(folder, SETTINGS)?;
         let template = if folder.has(FILE)? {
@@ -179,6 +193,16 @@ impl Template {
     ///
     /// # Errors
     /// As [`Template::render`].
+    ///
+    /// ```
+    /// use layerwise_chat::{DateTime, Message, Template};
+    ///
+    /// let source = "{{ messages[0].content }}{% if add_generation_prompt %}<bot>{% endif %}";
+    /// let template = Template::new("chat_template.jinja", source)?;
+    /// let rendered = |prompt| template.render_conversation(&[Message::new("user", "Hi")], DateTime::default(), prompt);
+    /// assert_eq!((rendered(true)?, rendered(false)?), ("Hi<bot>".to_owned(), "Hi".to_owned()));
+    /// # Ok::<(), layerwise_chat::ChatError>(())
+    /// ```
     pub fn render_conversation(
         &self,
         messages: &[Message],

@@ -58,6 +58,22 @@ pub const MIN_TOKENS: usize = 3;
 ///
 /// The file has an unknown extension, breaks its format or has no usable sequence; text has no tokenizer; a token id is not below
 /// [`Options::vocab`]; or the options cannot be met.
+///
+/// ```
+/// use layerwise_corpus::{Options, Tokenizer, read};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("tokenizer.json");
+/// # let model = r#"{"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}"#;
+/// # std::fs::write(&path, format!(r#"{{"model": {model}}}"#))?;
+/// let tokenizer = Tokenizer::open(&path, 3)?; // its tokens are a, b and ab
+/// let path = folder.path().join("text.jsonl");
+/// std::fs::write(&path, "{\"text\": \"babab\"}\n{\"text\": \"abababab\"}\n{\"text\": \"ba\"}\n")?;
+/// let corpus = read(&path, Some(&tokenizer), &Options::new(3, 3))?; // windows of three tokens
+/// assert_eq!(corpus.sequences(), [[1, 2, 2], [2, 2, 2]]);
+/// assert_eq!((corpus.cut(), corpus.skipped().short), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn read(
     path: &Path,
     tokenizer: Option<&Tokenizer>,
@@ -101,6 +117,14 @@ pub fn of_text(
 }
 
 /// The format of a file, by its name.
+///
+/// ```
+/// use layerwise_corpus::Format;
+///
+/// assert_eq!(Format::of("texts.jsonl.gz".as_ref())?, Format::Documents);
+/// assert!(Format::of("ids.npy.gz".as_ref()).is_err()); // token ids are not compressed
+/// # Ok::<(), layerwise_corpus::CorpusError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {

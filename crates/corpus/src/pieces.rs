@@ -1,6 +1,14 @@
 //! Whether a token begins or continues a word.
 
 /// The part of a word that a token is.
+///
+/// ```
+/// use layerwise_corpus::Piece;
+///
+/// let bytes = [" un", "broken", ","].map(|text| Some(text.as_bytes().to_vec()));
+/// let found = Piece::of_sequence(&[0, 1, 2], &bytes);
+/// assert_eq!(found, [Some(Piece::First), Some(Piece::Continuing), Some(Piece::None)]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Piece {
     /// It has no letter or digit, such as punctuation or spaces.

@@ -45,6 +45,15 @@ impl Bos {
 }
 
 /// What to read from a file.
+///
+/// ```
+/// use layerwise_corpus::{Options, of_ids};
+///
+/// let options = Options { rows: Some(1), ..Options::new(4, 50) };
+/// let corpus = of_ids(&[vec![0, 5, 3, 8, 9], vec![9, 2, 6]], &options)?;
+/// assert_eq!(corpus.sequences(), [[0, 5, 3, 8]]);
+/// # Ok::<(), layerwise_corpus::CorpusError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// The context T: the longest sequence, in tokens, BOS included; at least [`MIN_TOKENS`].

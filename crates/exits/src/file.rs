@@ -20,6 +20,24 @@ const LEAST_DEVIATION: f64 = 1e-50;
 const HASH: usize = 64;
 
 /// A trained classifier, its training data, and the model that it is for.
+///
+/// ```
+/// use layerwise_exits::{Classifier, Reading, Rule, Trained, Vocab};
+/// use ndarray::aview1;
+///
+/// let reading = |logits: [f32; 2]| Reading::of(aview1(&logits), &[], &[], 1.0).expect("finite logits");
+/// let run = [reading([1.0, 0.0]), reading([0.0, 4.0])];
+/// let trained = Trained::new(Rule::Svm, &[&run[..]; 20], Vocab::Full, |_, own| own.full.first == 1, 0)?;
+/// let hash = "0".repeat(64); // of the model's files
+/// let classifier = Classifier::new(trained, Vocab::Full, 0.0, 2, hash.clone()).with(|it| it.instances = 20);
+///
+/// let file = tempfile::NamedTempFile::new()?;
+/// std::fs::write(file.path(), classifier.text()?)?;
+/// let read = Classifier::read(file.path())?;
+/// read.check(file.path(), 2, &hash, "")?; // a model of 2 blocks, without a tokenizer
+/// assert_eq!((read.threshold, read.instances), (0.0, 20));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Classifier {

@@ -19,6 +19,14 @@ pub struct Sharpness {
 
 impl Sharpness {
     /// The sharpness of the softmax of some logits, of which there is at least one.
+    ///
+    /// ```
+    /// use layerwise_exits::Sharpness;
+    ///
+    /// let sharpness = Sharpness::of([0.0, 3_f64.ln()].into_iter()); // probabilities 1/4 and 3/4
+    /// assert!((sharpness.top - 0.75).abs() < 1e-12 && (sharpness.gap - 0.5).abs() < 1e-12);
+    /// assert_eq!(sharpness.first, 1);
+    /// ```
     pub fn of(logits: impl Iterator<Item = f64> + Clone) -> Self {
         let mut first = (f64::NEG_INFINITY, 0);
         let mut second = f64::NEG_INFINITY;
@@ -42,6 +50,16 @@ impl Sharpness {
 }
 
 /// What the unembedding predicts at one position after one block.
+///
+/// ```
+/// use layerwise_exits::Reading;
+/// use ndarray::aview1;
+///
+/// // Logits of three tokens, of which 0 and 1 begin the options of an answer.
+/// let reading = Reading::of(aview1(&[0.0, 1.0, 2.0]), &[0, 1], &[], 1.0).expect("finite logits");
+/// assert_eq!(reading.full.first, 2);
+/// assert_eq!(reading.options.expect("two options").first, 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Reading {
@@ -98,6 +116,14 @@ impl Reading {
 }
 
 /// The tokens over which the unembedding is read.
+///
+/// ```
+/// use layerwise_exits::Vocab;
+///
+/// // Ten candidates, chosen after the fourth block.
+/// assert_eq!("top:10@4".parse::<Vocab>()?, Vocab::Candidates { count: 10, blocks: 4 });
+/// # Ok::<(), layerwise_exits::ExitError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vocab {
     /// The whole vocabulary.

@@ -161,6 +161,19 @@ impl FromStr for Rule {
 /// The number of blocks that run: those up to the first score that stops, or all.
 ///
 /// Depths before `least` are skipped, and so are all but every `every`-th.
+///
+/// ```
+/// use layerwise_exits::{Reading, Rule, Vocab, exit};
+/// use ndarray::aview1;
+///
+/// // Logits of two tokens after each of three blocks: the answer becomes 1 and stays.
+/// let logits = [[1.0, 0.0], [0.0, 1.0], [0.0, 4.0]];
+/// let readings = logits.map(|own| Reading::of(aview1(&own), &[], &[], 1.0).expect("finite logits"));
+/// let scores = Rule::Patience.scores(&readings, Vocab::Full);
+/// assert_eq!(scores, [0.0, 0.0, 1.0]); // earlier blocks with the same answer
+/// assert_eq!(exit(Rule::Patience, &scores, 1.0, 1, 1), 3); // blocks
+/// assert_eq!(exit(Rule::Fixed, &Rule::Fixed.scores(&readings, Vocab::Full), 2.0, 1, 1), 2);
+/// ```
 pub fn exit(rule: Rule, scores: &[f64], threshold: f64, least: usize, every: usize) -> usize {
     let is_tested = |k: &usize| *k >= least && k.is_multiple_of(every.max(1));
     let mut depths = (1..=scores.len()).filter(is_tested);

@@ -20,6 +20,20 @@ const INVERSE_PENALTY: f64 = 1.0;
 pub(crate) const FEATURES: usize = 2;
 
 /// A classifier on standardised gap and top.
+///
+/// ```
+/// use layerwise_exits::{Reading, Rule, Trained, Vocab};
+/// use ndarray::aview1;
+///
+/// // Twenty runs in which the answer becomes 1, which is the final one, and sure.
+/// let reading = |logits: [f32; 2]| Reading::of(aview1(&logits), &[], &[], 1.0).expect("finite logits");
+/// let run = [reading([1.0, 0.0]), reading([0.0, 4.0])];
+/// let is_final = |_: usize, reading: &Reading| reading.full.first == 1;
+/// let trained = Trained::new(Rule::Svm, &[&run[..]; 20], Vocab::Full, is_final, 0)?;
+/// let scores = trained.scores(&run, Vocab::Full);
+/// assert!(scores[0] < 0.0 && scores[1] > 0.0); // it stops above 0
+/// # Ok::<(), layerwise_exits::ExitError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
     pub(crate) scale: Standardizer,

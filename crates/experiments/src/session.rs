@@ -152,6 +152,24 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// As [`Experiment::work`].
+    ///
+    /// ```
+    /// use layerwise_corpus::{Options, of_ids};
+    /// use layerwise_experiments::core::subject::{Subject, Text};
+    /// use layerwise_experiments::robustness::Robustness;
+    /// use layerwise_experiments::session::Session;
+    /// use layerwise_transformer::{Model, ModelConfig};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 7);
+    /// let options = Options::new(64, 50);
+    /// let corpus = of_ids(&[vec![0, 5, 3, 8], vec![9, 2, 6]], &options)?;
+    /// let subject = Subject::new(&model, "tiny", Text::new("ids", &corpus, &options));
+    /// for pass in Session::new(subject, &[&Robustness])?.passes()? {
+    ///     println!("{}: {:.1e} multiply-adds", pass.experiments.join(", "), pass.work);
+    ///     assert!(pass.work > 0.0);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn passes(&self) -> Result<Vec<Pass>, ExperimentError> {
         let (model, text) = (self.subject.model, self.subject.text);
         let layers = model.config().layers;

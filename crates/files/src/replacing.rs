@@ -11,6 +11,18 @@ use std::path::{Path, PathBuf};
 /// # Errors
 ///
 /// Those of the system, and of `write`. The temporary file is then removed, and the place is as it was.
+///
+/// ```
+/// use layerwise_files::replace;
+/// use std::io::{self, Write};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("table.csv");
+/// replace(&path, |file| file.write_all(b"whole\n"))?;
+/// assert!(replace(&path, |_| Err(io::Error::other("the disk is full"))).is_err());
+/// assert_eq!(std::fs::read(&path)?, b"whole\n");
+/// # Ok::<(), io::Error>(())
+/// ```
 pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let (temporary, mut file) = temporary(path.parent().unwrap_or(Path::new("")))?;
     let written = write(&mut file).and_then(|()| fs::rename(&temporary, path));

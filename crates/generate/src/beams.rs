@@ -118,6 +118,19 @@ impl Candidate {
 /// A search for the likeliest continuations of a prompt.
 ///
 /// It honours the repetition penalty of the settings. It draws nothing at random, so the temperature must be 0.
+///
+/// ```
+/// use layerwise_generate::{BeamSearch, Beams, Free, Settings};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let settings = Settings::default().with(|it| it.max_tokens = 3);
+/// let search = BeamSearch::new(&model, &model.plain(), &[0, 5], settings, Beams::new(2), Free)?;
+/// let found = search.run()?;
+/// assert_eq!(found.len(), 2);
+/// assert!(found[0].score >= found[1].score); // mean log-probabilities per token, in nats
+/// # Ok::<(), layerwise_generate::GenerateError>(())
+/// ```
 #[derive(Debug)]
 pub struct BeamSearch<'m, C> {
     prompt: Vec<u32>,

@@ -10,6 +10,21 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 /// The steps follow Hugging Face transformers. The repetition penalty divides positive logits of tokens that occur in the prompt
 /// or the continuation, and multiplies negative ones. The temperature divides all logits. Tokens that top-k, top-p and min-p
 /// exclude get probability 0. Among equal logits the lower token comes first.
+///
+/// ```
+/// use layerwise_generate::{GenerateError, Generation, Sampling, Settings};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let sampling = Sampling::default().with(|it| (it.temperature, it.top_p, it.seed) = (0.8, Some(0.9), 1));
+/// let settings = Settings::default().with(|it| (it.max_tokens, it.sampling) = (5, sampling));
+/// let sampled = || -> Result<Vec<u32>, GenerateError> {
+///     let generation = Generation::new(&model, &model.plain(), &[0, 5, 3], settings.clone())?;
+///     generation.map(|choice| Ok(choice?.token)).collect()
+/// };
+/// assert_eq!(sampled()?, sampled()?); // the seed decides
+/// # Ok::<(), GenerateError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Sampling {

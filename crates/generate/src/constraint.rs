@@ -1,6 +1,28 @@
 //! Constraints on the tokens of a continuation.
 
 /// An automaton that reads the continuation and says which tokens may follow.
+///
+/// ```
+/// use layerwise_generate::{Constraint, Generation, Settings};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// /// Allows even tokens only.
+/// struct Even;
+///
+/// impl Constraint for Even {
+///     fn allows(&self, token: u32) -> bool {
+///         token % 2 == 0
+///     }
+///     fn advance(&mut self, _: u32) {}
+/// }
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let settings = Settings::default().with(|it| it.max_tokens = 5);
+/// let mut found = Generation::constrained(&model, &model.plain(), &[0, 5, 3], settings, Even)?;
+/// assert_eq!(found.by_ref().count(), 5);
+/// assert!(found.tokens().iter().all(|token| token % 2 == 0));
+/// # Ok::<(), layerwise_generate::GenerateError>(())
+/// ```
 pub trait Constraint {
     /// Whether the token may come next.
     fn allows(&self, token: u32) -> bool;
@@ -47,6 +69,22 @@ impl<C: Constraint> Constraint for Option<C> {
 ///
 /// If one sequence is the beginning of another, the end token may follow the shorter one. Without an end token the continuation
 /// goes on to the longer one.
+///
+/// ```
+/// use layerwise_generate::{End, Generation, OneOf, Settings};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let choices = vec![vec![1, 2], vec![3]];
+/// let constraint = OneOf::new(choices.clone(), None);
+/// let mut found = Generation::constrained(&model, &model.plain(), &[0, 5], Settings::default(), constraint)?;
+/// while let Some(choice) = found.next() {
+///     choice?;
+/// }
+/// assert!(choices.iter().any(|choice| choice == found.tokens()));
+/// assert_eq!(found.end(), Some(End::Constraint));
+/// # Ok::<(), layerwise_generate::GenerateError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct OneOf {
     /// The sequences that begin with the chosen tokens.

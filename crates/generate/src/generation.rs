@@ -53,6 +53,14 @@ impl Settings {
 
     /// The number of tokens that a [`State`] must have room for, given the tokens of the prompt and the model's context;
     /// [`State::most_bytes`] bounds its memory. The last token is chosen but never run.
+    ///
+    /// ```
+    /// use layerwise_generate::Settings;
+    ///
+    /// let settings = Settings::default().with(|it| it.max_tokens = 5);
+    /// assert_eq!(settings.capacity(3, 64), 3 + 5 - 1);
+    /// assert_eq!(settings.capacity(3, 6), 6); // the context fills up first
+    /// ```
     pub fn capacity(&self, prompt: usize, context: usize) -> usize {
         let all = prompt.saturating_add(self.max_tokens.saturating_sub(1));
         all.min(context.max(prompt))

@@ -6,6 +6,34 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// An automaton that reads a text byte by byte. From every reachable state, some text must lead to an accepting state.
+///
+/// ```
+/// use layerwise_generate::{Constraint, Spells, TextAutomaton, TokenTexts};
+/// use std::sync::Arc;
+///
+/// /// One or more digits; the state says whether there was one.
+/// struct Digits;
+///
+/// impl TextAutomaton for Digits {
+///     type State = bool;
+///
+///     fn start(&self) -> bool {
+///         false
+///     }
+///     fn step(&self, _: &bool, byte: u8) -> Option<bool> {
+///         byte.is_ascii_digit().then_some(true)
+///     }
+///     fn accepts(&self, state: &bool) -> bool {
+///         *state
+///     }
+/// }
+///
+/// let tokens = ["1", "23", "x", "<end>"].map(|text| Some(text.as_bytes().to_vec()));
+/// let mut constraint = Spells::new(Arc::new(Digits), Arc::new(TokenTexts::new(tokens)), vec![3]);
+/// assert!(constraint.allows(1) && !constraint.allows(2) && !constraint.allows(3));
+/// constraint.advance(1);
+/// assert!(constraint.allows(0) && constraint.allows(3));
+/// ```
 pub trait TextAutomaton {
     /// The automaton's state.
     type State: Clone;

@@ -3,6 +3,16 @@
 use std::fmt;
 
 /// A name on the hub with a revision: `ORG/NAME` or `NAME`, either with `@REVISION`.
+///
+/// ```
+/// use layerwise_hub::HubName;
+///
+/// let name = HubName::parse("EleutherAI/pythia-70m@step1000").expect("a name");
+/// assert_eq!(name.to_string(), "EleutherAI/pythia-70m@step1000");
+/// assert!(name.is_plain());
+/// assert!(!HubName::parse("gpt2").expect("a name").is_plain()); // it may be a folder
+/// assert_eq!(HubName::parse("../models/gpt2"), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubName<'a> {
     pub(crate) repository: &'a str,
@@ -52,6 +62,13 @@ impl<'a> HubName<'a> {
 }
 
 /// A corpus on the hub: `NAME:CONFIG:SPLIT:FIELD`.
+///
+/// ```
+/// use layerwise_hub::HubCorpus;
+///
+/// let corpus = HubCorpus::parse("Salesforce/wikitext:wikitext-2-raw-v1:test:text").expect("a corpus");
+/// assert_eq!((corpus.part().as_str(), corpus.field), ("wikitext-2-raw-v1:test", "text"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HubCorpus<'a> {
     pub(crate) name: HubName<'a>,

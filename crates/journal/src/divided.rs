@@ -6,6 +6,17 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// The command that started a share of several runs, so that it can be repeated once all shares are done.
+///
+/// ```
+/// use layerwise_journal::Divided;
+///
+/// let folder = tempfile::tempdir()?;
+/// let command = ["sweep", "drop(l)", "--shard", "1/2"].map(str::to_owned);
+/// let divided = Divided::new("1.2.3", folder.path().to_owned(), command.to_vec());
+/// std::fs::write(folder.path().join(Divided::FILE), divided.json()?)?;
+/// assert_eq!(Divided::read(folder.path())?, divided);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Divided {

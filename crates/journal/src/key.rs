@@ -7,6 +7,13 @@ use sha2::{Digest, Sha256};
 /// A hash of everything a run's results depend on: input files, settings, code version.
 ///
 /// It does not depend on shards: all shards of a run have its key.
+///
+/// ```
+/// use layerwise_journal::RunKey;
+///
+/// assert_eq!(RunKey::of(["model", "text"]), RunKey::of(["model", "text"]));
+/// assert_ne!(RunKey::of(["ab", "c"]), RunKey::of(["a", "bc"]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunKey(String);

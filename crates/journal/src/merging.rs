@@ -29,6 +29,27 @@ pub struct Merged<D, T> {
 ///
 /// # Errors
 /// Journals with one name belong to different runs, no journal holds some unit, or two journals contradict each other.
+///
+/// ```
+/// use layerwise_journal::{Journal, Recorded, RunDescription, RunKey, Shard, merge};
+///
+/// let folder = tempfile::tempdir()?;
+/// let whole = RunDescription::new(RunKey::of(["inputs"]), "squares".to_owned(), 3, ());
+/// let (costs, mut journals) = ([1; 3], Vec::new());
+/// for shard in "1/2".parse::<Shard>()?.all() {
+///     let path = folder.path().join(format!("{}.journal", shard.index()));
+///     let own = whole.clone().part(shard, &costs);
+///     let mut journal = Journal::open(&path, &own, false, |_, _| true)?;
+///     for unit in shard.units(&whole.key, &costs) {
+///         journal.record(unit, unit * unit)?;
+///     }
+///     drop(journal); // releases its lock
+///     journals.push(Recorded::<(), usize>::read(&path, |_, _, _| true)?);
+/// }
+/// let merged = merge(journals)?;
+/// assert_eq!(merged[0].finished.values().copied().collect::<Vec<_>>(), [0, 1, 4]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn merge<D, T>(journals: Vec<Recorded<D, T>>) -> Result<Vec<Merged<D, T>>, JournalError>
 where
     D: Clone + PartialEq,

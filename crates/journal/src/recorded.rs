@@ -57,6 +57,20 @@ impl<D: DeserializeOwned, T: DeserializeOwned> Recorded<D, T> {
 }
 
 /// The progress of a journal that a process may be writing to.
+///
+/// ```
+/// use layerwise_journal::{Journal, RunDescription, RunKey, Seen};
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("journal");
+/// let run = RunDescription::new(RunKey::of(["inputs"]), "squares".to_owned(), 4, ());
+/// let mut journal = Journal::open(&path, &run, false, |_, _| true)?;
+/// journal.record(1, 1)?;
+/// let seen = Seen::<()>::look(&path)?.expect("its first line is written");
+/// assert_eq!(seen.finished, [1]);
+/// assert_eq!(seen.missing.to_string(), "units 0, 2-3");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Seen<D> {

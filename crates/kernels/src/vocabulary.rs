@@ -98,6 +98,19 @@ impl Unembedding<'_> {
 ///
 /// # Panics
 /// If the shapes do not fit, there are more targets than rows, or a target is not in the vocabulary.
+///
+/// ```
+/// use layerwise_kernels::gemm::Packed;
+/// use layerwise_kernels::vocabulary::{Unembedding, pass};
+/// use ndarray::array;
+///
+/// let weight = Packed::new(array![[0.0, 1.0, 2.0]].view()); // [model, vocab]
+/// let unembedding = Unembedding { weight: &weight, bias: None, cap: None };
+/// let summaries = pass(array![[1.0]].view(), unembedding, &[1]); // the target of position 0 is token 1
+/// assert_eq!((summaries[0].argmax, summaries[0].target_logit), (2, Some(1.0)));
+/// let log_sum_exp = (1.0 + 1_f64.exp() + 2_f64.exp()).ln();
+/// assert!((summaries[0].log_sum_exp - log_sum_exp).abs() < 1e-5); // nats
+/// ```
 pub fn pass(
     states: ArrayView2<'_, f32>,
     unembedding: Unembedding<'_>,

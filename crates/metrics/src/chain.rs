@@ -5,6 +5,18 @@ use ndarray::{Array1, Array2};
 use crate::MetricsError;
 
 /// A chain of two labels y_1 … y_n given features x_1 … x_n, scored by Σ_k (u_{y_k}·x_k + b_{y_k}) + A_{y_{k−1},y_k}.
+///
+/// ```
+/// use layerwise_metrics::{Chain, ChainField};
+///
+/// // Four chains whose label changes once, where the only feature passes 0.
+/// let places = vec![vec![-2.0], vec![-1.0], vec![1.0], vec![2.0]];
+/// let chain: Chain = (places.clone(), vec![false, false, true, true]);
+/// let field = ChainField::fit(&vec![chain; 4])?;
+/// let probabilities = field.filtered(&places);
+/// assert!(probabilities[0] < 0.5 && probabilities[3] > 0.5);
+/// # Ok::<(), layerwise_metrics::MetricsError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChainField {
     features: usize,

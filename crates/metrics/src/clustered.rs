@@ -85,6 +85,21 @@ impl ClusteredMean {
     /// # Errors
     ///
     /// The two must have the same number of clusters, and each cluster the same count in both.
+    ///
+    /// ```
+    /// use layerwise_metrics::ClusteredMean;
+    ///
+    /// // Two texts of unlike difficulty, and a change that costs 1 nat at each of their two positions.
+    /// let (mut plain, mut altered) = (ClusteredMean::new(), ClusteredMean::new());
+    /// for sum in [10.0, 20.0] {
+    ///     plain.push(sum, 2);
+    ///     altered.push(sum + 2.0, 2);
+    /// }
+    /// let cost = altered.difference(&plain)?;
+    /// assert_eq!((cost.mean(), cost.standard_error()), (Some(1.0), Some(0.0)));
+    /// assert!(altered.standard_error() > Some(0.0));
+    /// # Ok::<(), layerwise_metrics::MetricsError>(())
+    /// ```
     pub fn difference(&self, other: &Self) -> Result<Self, MetricsError> {
         if self.clusters.len() != other.clusters.len() {
             return Err(MetricsError::ClusterNumbers {

@@ -6,6 +6,18 @@
 //!
 //! A logit of −∞ is a token of probability 0, and a term 0·ln 0 counts as 0.
 //!
+//! ```
+//! use layerwise_metrics::divergence::{entropy_bits, kl_nats, loss_nats};
+//! use ndarray::array;
+//!
+//! let even = array![5.0_f32, 5.0, 5.0, 5.0]; // only differences of logits count
+//! assert!((entropy_bits(even.view())? - 2.0).abs() < 1e-12); // bits
+//! assert!((loss_nats(even.view(), 3)? - 4_f64.ln()).abs() < 1e-12); // nats
+//! let other = array![5.0_f32, 5.0, 5.0, 9.0];
+//! assert!(kl_nats(even.view(), other.view())? > kl_nats(other.view(), even.view())?);
+//! # Ok::<(), layerwise_metrics::MetricsError>(())
+//! ```
+//!
 //! # Errors
 //!
 //! Every function refuses an empty row, NaN, +∞, and a row of nothing but −∞.

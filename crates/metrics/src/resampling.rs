@@ -131,6 +131,19 @@ impl Resamples {
 }
 
 /// The values of a statistic in all draws, ascending.
+///
+/// ```
+/// use layerwise_metrics::Draws;
+///
+/// // A statistic of 1,000 units: 0.5 on all of them, and 0, 0.01, …, 0.99 on a hundred resamples.
+/// let drawn: Vec<Option<f64>> = (0..100).map(|at| Some(f64::from(at) / 100.0)).collect();
+/// let draws = Draws::of(1000, Some(0.5), &drawn)?;
+/// let interval = draws.interval();
+/// assert!(interval.low < 0.05 && interval.high > 0.9);
+/// assert!(draws.at_most(0.0) < 0.05); // p-values: the true value is hardly 0,
+/// assert!(draws.at_most(0.4) > 0.05); // but may be 0.4
+/// # Ok::<(), layerwise_metrics::MetricsError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draws {
     units: usize,
@@ -265,6 +278,13 @@ const Z: f64 = 1.959_963_984_540_054;
 
 /// Half the width of a mean's 95 % interval, in standard errors: the quantile of Student's distribution if the number of units is
 /// known, otherwise the normal quantile.
+///
+/// ```
+/// use layerwise_metrics::errors_in_interval;
+///
+/// assert!((errors_in_interval(None) - 1.96).abs() < 0.001);
+/// assert!(errors_in_interval(Some(5)) > 2.7); // Student's distribution of 4 degrees of freedom
+/// ```
 pub fn errors_in_interval(units: Option<u64>) -> f64 {
     estimated_errors(Z, units)
 }

@@ -8,6 +8,18 @@
 //!
 //! The formulas below turn these into the quantities of [`divergence`](crate::divergence), without clamping.
 //! NaN and infinities propagate; a caller checks ℓ and the sums once for all of them.
+//!
+//! ```
+//! use layerwise_metrics::{divergence, streamed};
+//! use ndarray::array;
+//!
+//! let logits = array![0.0_f64, 1.0, 3.0];
+//! let log_sum_exp = divergence::log_sum_exp(logits.view())?;
+//! let mean_logit: f64 = logits.iter().map(|z| (z - log_sum_exp).exp() * z).sum();
+//! let entropy = streamed::entropy_bits(log_sum_exp, mean_logit);
+//! assert!((entropy - divergence::entropy_bits(logits.view())?).abs() < 1e-12);
+//! # Ok::<(), layerwise_metrics::MetricsError>(())
+//! ```
 
 use std::f64::consts::LN_2;
 

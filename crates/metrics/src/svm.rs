@@ -117,6 +117,17 @@ const LEAST_CURVATURE: f64 = 1e-12;
 /// # Errors
 /// X has no rows or an entry that is not finite, the numbers of labels and samples differ, only one class occurs, C or γ is not
 /// positive, or the fit does not converge.
+///
+/// ```
+/// use layerwise_metrics::{Kernel, SVM_TOLERANCE, support_vectors};
+/// use ndarray::array;
+///
+/// let x = array![[0.0], [1.0], [2.0], [3.0]];
+/// let labels = [false, false, true, true];
+/// let machine = support_vectors(x.view(), &labels, Kernel::Linear, 1.0, SVM_TOLERANCE)?;
+/// assert!(machine.decision(&[0.0]) < 0.0 && machine.decision(&[3.0]) > 0.0);
+/// # Ok::<(), layerwise_metrics::MetricsError>(())
+/// ```
 pub fn support_vectors(
     x: ArrayView2<'_, f64>,
     labels: &[bool],

@@ -3,6 +3,15 @@
 /// One axis of a panel.
 ///
 /// Equal axes in one column of panels share one range.
+///
+/// ```
+/// use layerwise_plot::{Axis, Scale};
+///
+/// let depth = Axis::new("Relative depth", Scale::Linear).between(0.0, 1.0);
+/// assert_eq!((depth.min, depth.max), (Some(0.0), Some(1.0)));
+/// let kinds = Axis::new("Kind", Scale::Integer).named(["zero", "mean"]); // at 0 and 1
+/// assert_eq!(kinds.names, ["zero", "mean"]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
     /// The measured quantity, with its unit.

@@ -35,6 +35,13 @@ impl Colour {
     /// # Panics
     ///
     /// If there are fewer than two stops.
+    ///
+    /// ```
+    /// use layerwise_plot::Colour;
+    ///
+    /// let greys = [Colour(0, 0, 0), Colour(255, 255, 255)];
+    /// assert_eq!(Colour::along(&greys, 0.5).to_string(), "#808080");
+    /// ```
     #[must_use]
     pub fn along(stops: &[Self], fraction: f64) -> Self {
         assert!(stops.len() > 1, "a ramp has two ends");

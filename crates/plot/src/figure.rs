@@ -120,6 +120,35 @@ pub struct Histogram {
 ///
 /// Cells are centred on whole numbers. The first column is at the `min` of the panel's horizontal axis, or at 0 if that is
 /// `None`; likewise the first row on the vertical axis.
+///
+/// ```
+/// use layerwise_plot::{Axis, ColourMap, Figure, HeatMap, Mark, Panel, RowZero, Scale};
+/// use ndarray::array;
+///
+/// let map = HeatMap {
+///     values: array![[1.0, 0.5], [0.25, 1.0]],
+///     low: 0.0,
+///     high: 1.0,
+///     map: ColourMap::Blues,
+///     row_zero: RowZero::Top,
+///     labels: None,
+///     unit: "similarity".to_owned(),
+/// };
+/// let panel = Panel {
+///     title: "Layers".to_owned(),
+///     x: Axis::new("Layer", Scale::Integer),
+///     y: Axis::new("Layer", Scale::Integer),
+///     y2: None,
+///     marks: vec![Mark::HeatMap(map)],
+/// };
+/// let figure = Figure {
+///     title: "Similarity of layers".to_owned(),
+///     description: String::new(),
+///     rows: vec![vec![panel]],
+///     legend: Vec::new(),
+/// };
+/// assert!(figure.svg("").contains("data-value=\"row 1, column 0: 0.25\""));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeatMap {
     /// Values of the cells (row, column).

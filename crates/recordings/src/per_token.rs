@@ -26,6 +26,31 @@ const WHOLE_NUMBERS: [&str; 2] = ["rank", "top1"];
 const VALUE: u64 = 4;
 
 /// The file, while it is written.
+///
+/// ```
+/// use layerwise_recordings::{PerToken, Place};
+/// use layerwise_sweep::{Divergence, Plan, Runner, Subject};
+/// use layerwise_transformer::{Model, ModelConfig};
+/// use layerwise_weights::TensorFile;
+/// use std::sync::Arc;
+///
+/// let folder = tempfile::tempdir()?;
+/// let [path, run, journal] = ["values.safetensors", "run", "journal"].map(|name| folder.path().join(name));
+/// let place = Place { path: &path, folder: &run, journal: &journal, fresh: false };
+///
+/// let model = Model::random(ModelConfig::tiny(), 0);
+/// let plan = Plan::new(model.stack(), &["drop(1)".parse()?], 1)?;
+/// let text = [vec![0, 5, 3, 8], vec![0, 2, 7]];
+/// let file = Arc::new(PerToken::begin(place, &Subject::from(&model), &plan.labels(), &text)?);
+/// let measure = Divergence::new().per_position(file.clone(), file.hash());
+/// Runner::new().measure(&model, &plan, &measure, &text)?;
+/// file.finish(&path)?;
+///
+/// let kl_nats = TensorFile::open(&path)?.read::<f32>("kl_nats")?.expect("in every such file");
+/// assert_eq!(kl_nats.shape(), [2, 7]); // [schedules, tokens]
+/// assert!(kl_nats[[1, 0]].is_nan() && kl_nats[[1, 1]] > 0.0); // position 0 is not measured
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct PerToken {
     layout: Layout,

@@ -15,6 +15,18 @@ use crate::{ScheduleError, Site};
 pub const DEFAULT_MAX_MEMBERS: usize = 4_096;
 
 /// What a family's variables may run over.
+///
+/// ```
+/// use layerwise_schedule::{Bounds, EditFamily, Residual, Stack, Units};
+///
+/// let stack = Stack::new(2, Residual::Sequential).with_units(Units::new(4, 4, 32, 16));
+/// let family: EditFamily = "donor(resid.pre[l]@p)".parse()?;
+/// let members = family.expand(stack, Bounds::default().positions(Some(3)))?;
+/// assert_eq!(members.len(), 2 * 3);
+/// assert_eq!(members[5].edit.to_string(), "donor(resid.pre[1]@2)");
+/// assert!(family.expand(stack, Bounds::default()).is_err()); // how far does p run?
+/// # Ok::<(), layerwise_schedule::ScheduleError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Bounds {

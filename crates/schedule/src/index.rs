@@ -86,6 +86,15 @@ pub(crate) enum Item<I> {
 }
 
 /// A set of blocks, units or positions, as a list in the order of writing.
+///
+/// ```
+/// use layerwise_schedule::{Selection, Set, Site};
+///
+/// let blocks: Set = Set::from(0..2).and(5);
+/// assert_eq!(blocks.members(12).collect::<Vec<_>>(), [0, 1, 5]);
+/// let selection = Selection::of(Site::MlpOut).blocks(blocks);
+/// assert_eq!(selection.to_string(), "mlp.out[[0..2,5]]");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Set<I = usize>(pub(crate) Vec<Item<I>>);
 

@@ -57,6 +57,20 @@ pub enum Mask {
 /// An overlay belongs to *source blocks*: it acts wherever and each time a block runs, and does nothing where the block does not
 /// run. Edits that do the same to every unit in the same order give equal overlays. So do edits of disjoint units or positions,
 /// in any order.
+///
+/// ```
+/// use layerwise_schedule::{Edit, Residual, Schedule, Site, Source, Stack, Units};
+///
+/// let stack = Stack::new(2, Residual::Sequential).with_units(Units::new(4, 4, 32, 16));
+/// let edit: Edit = "mean(mlp.out[1]);window(0,8)".parse()?;
+/// let schedule = edit.apply(&Schedule::plain(stack)?)?;
+/// let overlay = schedule.overlay();
+/// assert_eq!(overlay.taken_from(Source::Mean).collect::<Vec<_>>(), [(Some(1), Site::MlpOut)]);
+/// // In any head, the query at position 10 of 11 sees position 3 but not position 2.
+/// let mask = overlay.masks(0).next().expect("the window");
+/// assert!(mask.hides(0, 10, 2, 11) && !mask.hides(0, 10, 3, 11));
+/// # Ok::<(), layerwise_schedule::ScheduleError>(())
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Overlay {
     /// By block (`None` for `embed`) and site. A unit is in at most one entry of its site, and no list of changes is empty.

@@ -2,6 +2,17 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// Shuffles by Fisher–Yates on ChaCha8, exactly as the documentation of [`Edit`](crate::Edit#the-shuffle) specifies.
+///
+/// ```
+/// use layerwise_schedule::{Edit, Residual, Schedule, Stack, shuffle};
+///
+/// let mut labels = [0, 1, 2, 3, 4];
+/// shuffle(&mut labels, 7);
+/// let plain = Schedule::plain(Stack::new(5, Residual::Sequential))?;
+/// let permuted = format!("permute(0..5,{labels:?})").parse::<Edit>()?.apply(&plain)?;
+/// assert_eq!(permuted, "shuffle(0..5,7)".parse::<Edit>()?.apply(&plain)?);
+/// # Ok::<(), layerwise_schedule::ScheduleError>(())
+/// ```
 pub fn shuffle(labels: &mut [usize], seed: u64) {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());

@@ -18,6 +18,17 @@ pub const MAX_STEPS: usize = 65_536;
 ///
 /// Beside its steps a schedule has an [`Overlay`], which says what replaces activations while its blocks run.
 /// Two schedules are equal if their steps and overlays are.
+///
+/// ```
+/// use layerwise_schedule::{Edit, Residual, Schedule, Stack};
+///
+/// let plain = Schedule::plain(Stack::new(2, Residual::Parallel))?;
+/// assert_eq!(plain.to_string(), "attn0+mlp0 attn1+mlp1");
+/// let beside = "parallel(0..2)".parse::<Edit>()?.apply(&plain)?;
+/// assert_eq!(beside.to_string(), "(0.5*[attn0+mlp0]|0.5*[attn1+mlp1])");
+/// assert_eq!((beside.steps().len(), beside.step_count()), (1, 2));
+/// # Ok::<(), layerwise_schedule::ScheduleError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Schedule {
     stack: Stack,

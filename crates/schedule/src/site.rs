@@ -110,6 +110,15 @@ impl Site {
     }
 
     /// What the site's units are.
+    ///
+    /// ```
+    /// use layerwise_schedule::{Site, Units};
+    ///
+    /// let units = Units::new(12, 4, 3072, 768); // heads, KV heads, neurons, width
+    /// let count = |site: Site| site.grain().count(units);
+    /// assert_eq!((count(Site::AttnQ), count(Site::AttnK)), (12, 4));
+    /// assert_eq!((count(Site::MlpPost), count(Site::ResidPost)), (3072, 768));
+    /// ```
     pub fn grain(self) -> Grain {
         match self {
             Self::AttnQ | Self::AttnPattern | Self::AttnHeadOut => Grain::Heads,

@@ -10,6 +10,17 @@ pub enum Residual {
 }
 
 /// The shape of a model's stack of blocks.
+///
+/// ```
+/// use layerwise_schedule::{Edit, Residual, Schedule, Stack, Units};
+///
+/// let blocks = Stack::new(12, Residual::Sequential);
+/// let head: Edit = "zero(attn.head_out[5,2])".parse()?;
+/// assert!(head.apply(&Schedule::plain(blocks)?).is_err()); // how many heads are there?
+/// let stack = blocks.with_units(Units::new(12, 12, 3072, 768));
+/// assert!(head.apply(&Schedule::plain(stack)?).is_ok());
+/// # Ok::<(), layerwise_schedule::ScheduleError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Stack {

@@ -7,6 +7,13 @@ use std::hash::{Hash, Hasher};
 use crate::sublayer::Sublayer;
 
 /// A finite number, compared and hashed by its bits; −0 is stored as 0.
+///
+/// ```
+/// use layerwise_schedule::Coefficient;
+///
+/// assert_eq!(Coefficient::new(-0.0), Coefficient::new(0.0));
+/// assert_eq!(Coefficient::new(f64::NAN), None);
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Coefficient(f64);
 
@@ -109,6 +116,16 @@ impl fmt::Display for Part {
 }
 
 /// One residual update, h ← h + Σᵢ αᵢ·fᵢ(h) or h ← h + Σᵢ wᵢ·(branchᵢ(h) − h).
+///
+/// ```
+/// use layerwise_schedule::{Edit, Residual, Schedule, Stack, Step, Sublayer};
+///
+/// let plain = Schedule::plain(Stack::new(1, Residual::Sequential))?;
+/// let halved = "scale_mlp(0,0.5)".parse::<Edit>()?.apply(&plain)?; // attn0 0.5*mlp0
+/// let [Step::Update(_), Step::Update(parts)] = halved.steps() else { panic!("two steps") };
+/// assert_eq!((parts[0].block(), parts[0].sublayer(), parts[0].scale()), (0, Sublayer::Mlp, 0.5));
+/// # Ok::<(), layerwise_schedule::ScheduleError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Every part reads the same h.

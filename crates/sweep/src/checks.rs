@@ -17,6 +17,14 @@ const PROBE: usize = 16;
 /// # Errors
 /// [`SweepError::SelfCheck`] with the law that does not hold, [`SweepError::NotFinite`] for the plain model, or the sequence does
 /// not fit the model.
+///
+/// ```
+/// use layerwise_sweep::self_check;
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// self_check(&Model::random(ModelConfig::tiny(), 0), &[0, 5, 3, 8])?;
+/// # Ok::<(), layerwise_sweep::SweepError>(())
+/// ```
 pub fn self_check(model: &Model, tokens: &[u32]) -> Result<(), SweepError> {
     let tokens = &tokens[..tokens.len().min(PROBE)];
     let fails = |law, found| Err(SweepError::SelfCheck { law, found });

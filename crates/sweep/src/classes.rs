@@ -3,6 +3,16 @@
 use layerwise_metrics::ClusteredMean;
 
 /// A partition of tokens into classes, for example by frequency.
+///
+/// ```
+/// use layerwise_sweep::Classes;
+///
+/// // Positions 1, and 2 to 3, of a sequence of four tokens, which has no value at position 0.
+/// let classes = Classes::positions("position", [4]);
+/// assert_eq!(classes.names, ["1", "2-3"]);
+/// let means = classes.means(&[4], &[f64::NAN, 3.0, 2.0, 1.0]);
+/// assert_eq!((means[0].mean(), means[1].mean()), (Some(3.0), Some(1.5)));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Classes {
@@ -39,6 +49,14 @@ impl Classes {
 
     /// Ten classes of roughly equal size, by a value; class 1 has the smallest. Tokens with equal values share the class of their
     /// middle token. Tokens whose value is NaN have no class.
+    ///
+    /// ```
+    /// use layerwise_sweep::Classes;
+    ///
+    /// let values: Vec<f64> = (0..20).map(f64::from).collect();
+    /// let classes = Classes::deciles("loss", &values);
+    /// assert_eq!(classes.of_tokens[..4], [Some(0), Some(0), Some(1), Some(1)]); // classes "1" and "2"
+    /// ```
     pub fn deciles(name: impl Into<String>, values: &[f64]) -> Self {
         let mut order: Vec<usize> = (0..values.len())
             .filter(|at| !values[*at].is_nan())

@@ -4,6 +4,17 @@ use crate::plan::Plan;
 use layerwise_transformer::Model;
 
 /// Multiply-adds of all schedules of a plan on `tokens` tokens; shared steps count once.
+///
+/// ```
+/// use layerwise_sweep::{Plan, cost};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 0); // 4 blocks
+/// let plan = Plan::new(model.stack(), &["drop(l)".parse()?], 4096)?;
+/// let plain = Plan::plain(model.stack())?;
+/// assert!(cost::of_plan(&model, &plan, 1000) < 5.0 * cost::of_plan(&model, &plain, 1000));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn of_plan(model: &Model, plan: &Plan, tokens: usize) -> f64 {
     of_steps(model, plan.planned_steps(), plan.entries().len(), tokens)
 }

@@ -22,6 +22,21 @@ use std::sync::Arc;
 ///
 /// Logits are never stored: the plain run leaves its expected unembedding rows, with which an altered run needs one pass over the
 /// vocabulary.
+///
+/// ```
+/// use layerwise_sweep::{Divergence, Plan, Runner};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 0);
+/// let plan = Plan::new(model.stack(), &["drop(1)".parse()?], 1)?;
+/// let measure = Divergence::new().both_ways();
+/// let measured = Runner::new().measure(&model, &plan, &measure, &[vec![0, 5, 3, 8]])?;
+/// let sums = &measured.results[0][1]; // of `drop(1)` on the sequence
+/// assert_eq!((sums.positions, sums.loss_positions), (3, 2));
+/// let js_nats = sums.both_ways.expect("it was asked for").js_nats / sums.positions as f64;
+/// assert!(js_nats > 0.0 && js_nats < std::f64::consts::LN_2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Divergence {
     /// Schedules for which the most probable tokens are counted and the mean prediction is taken.
@@ -71,6 +86,20 @@ impl Divergence {
 
     /// Also counts the bytes of the predicted tokens ([`Sums::loss_bytes`]), given the bytes of every token of the vocabulary.
     /// `source` is a hash of their source.
+    ///
+    /// ```
+    /// use layerwise_sweep::{Divergence, Plan, Runner, collect};
+    /// use layerwise_transformer::{Model, ModelConfig};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0);
+    /// let measure = Divergence::new().with_bytes(vec![2; 50].into(), "each token is two bytes");
+    /// let measured = Runner::new().measure(&model, &Plan::plain(model.stack())?, &measure, &[vec![0, 5, 3, 8]])?;
+    /// let statistics = collect(1, measured.results.iter().map(Vec::as_slice));
+    /// let bits = statistics[0].loss_nats.mean().expect("two positions") / std::f64::consts::LN_2;
+    /// let per_byte = statistics[0].bits_per_byte.ratio().expect("four bytes");
+    /// assert!((per_byte - bits / 2.0).abs() < 1e-9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_bytes(self, bytes: Arc<[u32]>, source: impl Into<String>) -> Self {
         Self {
             bytes: Some((bytes, source.into())),

@@ -5,6 +5,17 @@ use layerwise_journal::{RunKey, Shard};
 use layerwise_schedule::{EditFamily, Residual, Stack};
 
 /// The sizes of a model that decide its multiply-adds and its memory.
+///
+/// ```
+/// use layerwise_sweep::growth::MODELS;
+///
+/// let gpt2 = &MODELS[0];
+/// let (plain, drops) = (gpt2.plan(&[])?, gpt2.plan(&["drop(l)".parse()?])?);
+/// // The plain model and twelve others share their first blocks.
+/// assert!(gpt2.operations(&drops, 512) < 13.0 * gpt2.operations(&plain, 512));
+/// assert_eq!(gpt2.bytes(2.0), gpt2.bytes(4.0) / 2.0); // bf16 and f32; its tables are tied
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
     /// Its name.

@@ -129,6 +129,21 @@ fn common(a: &[u32], b: &[u32]) -> usize {
 /// Measures the log-likelihood of each continuation of a question, and whether greedy decoding would produce it.
 ///
 /// Common beginnings of continuations run once, and only the rows that predict their tokens go through the unembedding.
+///
+/// ```
+/// use layerwise_sweep::{Continuation, LogLikelihood, Plan, Question, Rule, Runner};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 0);
+/// let after = |target| Continuation { tokens: vec![0, 5, 3], targets: vec![target] };
+/// let questions = [Question { continuations: vec![after(1), after(2)], answer: Some((0, Rule::Choice)) }];
+/// let measure = LogLikelihood::of("example", &questions);
+/// let measured = Runner::new().measure(&model, &Plan::plain(model.stack())?, &measure, &questions)?;
+/// let likelihoods = &measured.results[0][0]; // of item 0 under schedule 0, in nats
+/// let logits = model.logits(&[0, 5, 3], &model.plain())?;
+/// assert_eq!(questions[0].is_right(likelihoods), Some(logits[[2, 1]] >= logits[[2, 2]]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LogLikelihood {
     name: &'static str,

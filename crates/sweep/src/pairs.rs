@@ -49,6 +49,20 @@ impl Pair {
 
 /// Measures the answers at the last position of pairs under each schedule and, by default, the divergence from the plain model at
 /// all positions of the corrupted sequence.
+///
+/// ```
+/// use layerwise_sweep::{Pair, PairStatistics, Patching, Plan, Runner};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 7);
+/// let pair = Pair::new(vec![0, 5, 3, 8], vec![0, 2, 3, 8]).deciding(Some(5), Some(2));
+/// let plan = Plan::new(model.stack(), &["donor(resid.pre[0]@1)".parse()?], 1)?;
+/// let measured = Runner::new().measure(&model, &plan, &Patching::new(), &[pair])?;
+/// let statistics = PairStatistics::collect(2, measured.results.iter().map(Vec::as_slice));
+/// // The sequences differ at position 1 only, so its first stream carries all of the difference.
+/// assert_eq!(statistics[1].recovered.ratio(), Some(1.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Patching {
     divergence: Option<Divergence>,

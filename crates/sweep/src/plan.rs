@@ -38,6 +38,18 @@ pub struct Label {
 }
 
 /// The schedules of a run, the plain one first, with their common prefixes.
+///
+/// ```
+/// use layerwise_schedule::{Residual, Stack};
+/// use layerwise_sweep::Plan;
+///
+/// let stack = Stack::new(4, Residual::Sequential); // or that of a model, `model.stack()`
+/// let plan = Plan::new(stack, &["drop(l)".parse()?], 4096)?;
+/// let edits: Vec<String> = plan.labels().into_iter().map(|label| label.edit).collect();
+/// assert_eq!(edits, ["id", "drop(0)", "drop(1)", "drop(2)", "drop(3)"]);
+/// assert_eq!((plan.naive_steps(), plan.planned_steps()), (32, 20));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Plan {
     families: Vec<EditFamily>,

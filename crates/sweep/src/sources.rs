@@ -5,6 +5,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Means, named tensors and the partners of a run's items.
+///
+/// ```
+/// use layerwise_sweep::{Divergence, Plan, Runner, Sources, partners};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 0);
+/// let text = [vec![0, 5, 3, 8], vec![0, 2, 7, 1]];
+/// // Each takes values of the other.
+/// let others = partners(&text, 0).into_iter().flatten().map(|at| text[at].clone());
+/// let plan = Plan::new(model.stack(), &["resample(mlp.out[1])".parse()?], 1)?;
+/// let plan = plan.with_sources(Sources::default().partners(others.collect()));
+/// let measured = Runner::new().measure(&model, &plan, &Divergence::new(), &text)?;
+/// assert!(measured.results[0][1].kl_nats > 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Sources {
@@ -55,6 +70,13 @@ impl Sources {
 
 /// For each sequence, the index of a sequence of another text with the same length and other tokens, in a seeded order; `None` if
 /// there is none.
+///
+/// ```
+/// use layerwise_sweep::partners_among;
+///
+/// let others = [vec![3, 4], vec![5, 6, 7]];
+/// assert_eq!(partners_among(&[vec![1, 2], vec![1, 2, 3, 4]], &others, 0), [Some(0), None]);
+/// ```
 pub fn partners_among(
     sequences: &[Vec<u32>],
     others: &[Vec<u32>],

@@ -9,6 +9,15 @@ use std::str::FromStr;
 /// A target for the standard error of every schedule's mean of one statistic; its text is `kl_nats=0.01`.
 ///
 /// The measure decides which statistics exist ([`Measure::statistics`](crate::Measure::statistics)).
+///
+/// ```
+/// use layerwise_sweep::Target;
+///
+/// let target: Target = "kl_nats=0.01".parse()?;
+/// assert_eq!((target.statistic.as_str(), target.standard_error), ("kl_nats", 0.01));
+/// assert!("kl_nats=0".parse::<Target>().is_err());
+/// # Ok::<(), layerwise_sweep::SweepError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
     /// The statistic's name.
@@ -53,6 +62,18 @@ impl FromStr for Target {
 ///
 /// Items are judged in order, and the schedule with the largest standard error decides. So the outcome depends on the items and
 /// the value alone, not on the order in which items finish or on how many more of them finish.
+///
+/// ```
+/// use layerwise_sweep::Judge;
+/// use std::collections::BTreeMap;
+///
+/// // The results of one schedule alternate between 0 and 1; those of the other are always 1.
+/// let results = |item: usize| (item, vec![(item % 2) as f64, 1.0]);
+/// let finished: BTreeMap<usize, Vec<f64>> = (0..100).map(results).collect();
+/// let mut judge = Judge::new(0.15, 2);
+/// assert_eq!(judge.follow(&finished, |_, result| (*result, 1)), Some(13)); // items
+/// assert!(judge.worst().is_some_and(|(schedule, error)| schedule == 0 && error <= 0.15));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Judge {
     standard_error: f64,

@@ -74,6 +74,21 @@ const OF_DIFFERENCES: [&str; 19] = [
 ];
 
 /// The table of a sweep as CSV, in memory: one row for each schedule of each model.
+///
+/// ```
+/// use layerwise_sweep::{Divergence, Plan, Runner, Table, collect};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 0);
+/// let plan = Plan::new(model.stack(), &["drop(l)".parse()?], 4096)?;
+/// let measured = Runner::new().measure(&model, &plan, &Divergence::new(), &[vec![0, 5, 3]])?;
+/// let statistics = collect(plan.entries().len(), measured.results.iter().map(Vec::as_slice));
+/// let mut table = Table::new()?;
+/// table.push("tiny", &plan.labels(), 1, &statistics)?;
+/// let csv = String::from_utf8(table.bytes()?)?;
+/// assert_eq!(csv.lines().count(), 1 + 1 + 4); // the header, the plain model, four blocks
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Table {
     writer: csv::Writer<Vec<u8>>,
 }

@@ -9,6 +9,21 @@ type Read<'a, I, S> = dyn Fn(usize, &I) -> Result<S, Failure> + Sync + 'a;
 /// A function of each item as a [`Measure`]: over a block of weights, a fold of a probe, a document to search.
 ///
 /// It runs under [`Plan::plain`](crate::Plan::plain), once per item. The function captures whatever else it needs.
+///
+/// ```
+/// use layerwise_sweep::{MeasureId, Plan, Runner, Work, WorkBytes};
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 0);
+/// let id = MeasureId::new("norms of neurons", 1);
+/// let work = Work::new(id, WorkBytes::default(), |_, block: &usize| {
+///     let outputs = model.neuron_outputs(*block);
+///     Ok(outputs.iter().map(|value| value * value).sum::<f32>().sqrt())
+/// });
+/// let measured = Runner::new().measure(&model, &Plan::plain(model.stack())?, &work, &[0, 1, 2, 3])?;
+/// assert!(measured.results.iter().all(|schedules| schedules[0] > 0.0)); // one number a block
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Work<'a, I, S> {
     id: MeasureId,
     unit: &'static str,

@@ -66,6 +66,16 @@ impl Wanted {
 }
 
 /// A known data set.
+///
+/// ```
+/// use layerwise_tasks::{DataSet, Wanted};
+///
+/// let hellaswag = DataSet::named("hellaswag").expect("a known data set");
+/// let folder = tempfile::tempdir()?;
+/// assert_eq!(hellaswag.find(folder.path()), None);
+/// assert!(hellaswag.read(folder.path(), Wanted::new(100)).is_err()); // it names the file
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct DataSet {
     /// The harness's name for it.

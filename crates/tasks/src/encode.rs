@@ -9,6 +9,25 @@ use std::ops::Range;
 /// Encodes items as lm-evaluation-harness does. Context and continuation are encoded together, and the continuation's tokens are
 /// those beyond the length of the encoded context. `bos` precedes the context. Tokens that do not fit into the model's context
 /// are cut off on the left.
+///
+/// ```
+/// use layerwise_corpus::Tokenizer;
+/// use layerwise_sweep::Rule;
+/// use layerwise_tasks::{Encoder, Item, Task};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("tokenizer.json");
+/// # let model = r#"{"type": "BPE", "vocab": {"a": 0, "b": 1, " ": 2, " b": 3, " a": 4}, "merges": [[" ", "b"], [" ", "a"]]}"#;
+/// # std::fs::write(&path, format!(r#"{{"model": {model}}}"#))?;
+/// let tokenizer = Tokenizer::open(&path, 9)?; // whose tokens 3 and 4 are " b" and " a"
+/// let mut task = Task::new("letters", Rule::Choice);
+/// task.items = vec![Item::new("a", ["b", "a"]).answered(0)];
+/// let question = Encoder::new(&tokenizer, Some(8), 64).question(&task, 0)?; // after the token 8
+/// let targets = question.continuations.iter().map(|own| own.targets[0]);
+/// assert_eq!(targets.collect::<Vec<_>>(), [3, 4]);
+/// assert_eq!(question.continuations[0].tokens, [8, 0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Encoder<'a> {
     tokenizer: &'a Tokenizer,

@@ -115,6 +115,17 @@ impl Task {
     }
 
     /// The header and the shots before items of a subject; a blank line follows each.
+    ///
+    /// ```
+    /// use layerwise_sweep::Rule;
+    /// use layerwise_tasks::{Item, Task};
+    ///
+    /// let mut task = Task::new("colours", Rule::Choice);
+    /// task.shots.insert(String::new(), vec![Item::new("Grass is", ["green"]).answered(0)]);
+    /// task.items = vec![Item::new("The sky is", ["blue"])];
+    /// assert_eq!(task.preamble(""), "Grass is green\n\n");
+    /// assert_eq!(task.context(0, 0), "Grass is green\n\nThe sky is");
+    /// ```
     pub fn preamble(&self, subject: &str) -> String {
         let mut text = self.header.replace("{subject}", &subject.replace('_', " "));
         for shot in self.shots.get(subject).into_iter().flatten() {
@@ -159,6 +170,18 @@ impl Task {
     ///
     /// # Panics
     /// If the item is out of range.
+    ///
+    /// ```
+    /// use layerwise_sweep::{Likelihood, Rule};
+    /// use layerwise_tasks::{Item, Task};
+    ///
+    /// let mut task = Task::new("colours", Rule::Choice);
+    /// task.items = vec![Item::new("The sky is", ["blue", "made of cheese"]).answered(0)];
+    /// let likelihoods = [-2.0, -4.2].map(|log_likelihood| Likelihood { log_likelihood, greedy: false });
+    /// let score = task.score(0, &likelihoods);
+    /// // −2.0 is more than −4.2, but −2.0/4 is less than −4.2/14.
+    /// assert_eq!((score.acc, score.acc_norm), (Some(true), Some(false)));
+    /// ```
     pub fn score(&self, item: usize, likelihoods: &[Likelihood]) -> Score {
         let item = &self.items[item];
         let of_length = |(likelihood, option): (&Likelihood, &Choice)| {

@@ -18,6 +18,16 @@ pub enum Operation {
 }
 
 /// The words of references, and the errors of hypotheses against them.
+///
+/// ```
+/// use layerwise_transcripts::{ErrorCounts, errors};
+///
+/// let wrong = errors(&["no"], &["yes"]);
+/// let right = errors(&["show", "me", "flights"], &["show", "me", "flights"]);
+/// // The rate of a corpus is not the mean of the rates of its utterances.
+/// let corpus: ErrorCounts = [wrong, right].into_iter().sum();
+/// assert_eq!((wrong.rate(), right.rate(), corpus.rate()), (Some(1.0), Some(0.0), Some(0.25)));
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ErrorCounts {
@@ -122,6 +132,16 @@ pub fn distance<W: Eq>(reference: &[W], hypothesis: &[W]) -> usize {
 ///
 /// If there are several, it is the one that, read from the end, prefers a pair of words to a deletion, and a deletion to an
 /// insertion. Common beginnings and ends are aligned first.
+///
+/// ```
+/// use layerwise_transcripts::{Operation, align};
+///
+/// let reference = ["show", "me", "flights", "now"];
+/// assert_eq!(
+///     align(&reference, &["show", "flights", "new"]),
+///     [Operation::Correct, Operation::Deletion, Operation::Correct, Operation::Substitution],
+/// );
+/// ```
 pub fn align<W: Eq>(reference: &[W], hypothesis: &[W]) -> Vec<Operation> {
     let (prefix, suffix) = shared_ends(reference, hypothesis);
     let mut alignment = vec![Operation::Correct; prefix];

@@ -120,6 +120,13 @@ pub struct Judgement {
 }
 
 /// The softmax of scores divided by a temperature.
+///
+/// ```
+/// use layerwise_transcripts::posteriors;
+///
+/// let found = posteriors(&[-0.30, -0.35], 0.05); // means per token differ by few hundredths
+/// assert!((found[0] / found[1] - std::f64::consts::E).abs() < 1e-6);
+/// ```
 pub fn posteriors(scores: &[f64], theta: f64) -> Vec<f64> {
     let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let weights: Vec<f64> = scores

@@ -18,6 +18,16 @@ const FIRST_WORD: u32 = 3;
 ///
 /// Counts of the lower orders are numbers of distinct preceding words (Kneser & Ney 1995; Chen & Goodman 1999, section 3), and
 /// each order is discounted by 0.75. Sentences end with an end token, which is scored.
+///
+/// ```
+/// use layerwise_transcripts::{KneserNey, LanguageModel};
+///
+/// let mut model = KneserNey::train([["show", "flights"], ["list", "flights"]])?;
+/// let scores = model.sentences(&[vec!["show", "flights"], vec!["flights", "show"]])?;
+/// assert!(scores[0].log_probability > scores[1].log_probability); // nats
+/// assert_eq!(scores[0].tokens, 3); // two words, and the end
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct KneserNey {
     words: HashMap<Box<str>, u32>,

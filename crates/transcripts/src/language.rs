@@ -30,6 +30,13 @@ impl LanguageScore {
     }
 
     /// The score in the form in which it is added to a recogniser's: the sum for whole transcripts, otherwise the mean.
+    ///
+    /// ```
+    /// use layerwise_transcripts::{LanguageScore, ScoreScale};
+    ///
+    /// let score = LanguageScore::new(-6.0, 3);
+    /// assert_eq!((score.on(ScoreScale::Sum), score.on(ScoreScale::Mean)), (-6.0, -2.0));
+    /// ```
     pub fn on(&self, scale: ScoreScale) -> f64 {
         match scale {
             ScoreScale::Sum => self.log_probability,
@@ -49,6 +56,31 @@ impl LanguageScore {
 /// A language model that scores words from left to right.
 ///
 /// Its methods take many states at once, so that a model can run them together.
+///
+/// ```
+/// use layerwise_transcripts::{LanguageModel, LanguageScore};
+/// use std::convert::Infallible;
+///
+/// /// Every word, and the end, costs 1 nat.
+/// struct Short;
+///
+/// impl LanguageModel for Short {
+///     type State = ();
+///     type Error = Infallible;
+///
+///     fn start(&self) {}
+///     fn extend(&mut self, words: &[(&(), &str)]) -> Result<Vec<((), LanguageScore)>, Infallible> {
+///         Ok(vec![((), LanguageScore::new(-1.0, 1)); words.len()])
+///     }
+///     fn end(&mut self, states: &[&()]) -> Result<Vec<LanguageScore>, Infallible> {
+///         Ok(vec![LanguageScore::new(-1.0, 1); states.len()])
+///     }
+/// }
+///
+/// let scores = Short.sentences(&[vec!["show", "flights"], vec![]])?;
+/// assert_eq!(scores, [LanguageScore::new(-3.0, 3), LanguageScore::new(-1.0, 1)]);
+/// # Ok::<(), Infallible>(())
+/// ```
 pub trait LanguageModel {
     /// The state after some words.
     type State: Clone;

@@ -69,6 +69,19 @@ impl CountRule {
 }
 
 /// A row of slots.
+///
+/// ```
+/// use layerwise_transcripts::{CountRule, Lattice, Vocabulary};
+///
+/// let mut vocabulary = Vocabulary::new();
+/// let lists = [vec!["to", "boston"], vec!["to", "austin"], vec!["to", "the", "austin"]];
+/// let hypotheses = lists.map(|words| vocabulary.add_all(words));
+/// let lattice = Lattice::rover(&hypotheses, &[0.4, 0.3, 0.3])?;
+/// assert_eq!(vocabulary.text(&lattice.heaviest()), "to austin"); // 0.6 of the weight
+/// assert_eq!(lattice.path_count(), 2 * 2); // with and without `the`, and two towns
+/// assert_eq!(lattice.under(CountRule::Keep).path_count(), 2); // as many words as the first
+/// # Ok::<(), layerwise_transcripts::TranscriptError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lattice {
     slots: Vec<Slot>,

@@ -139,6 +139,17 @@ impl NBestLists {
     /// # Errors
     ///
     /// The lists lack an id. An utterance without an entry has no reference.
+    ///
+    /// ```
+    /// use layerwise_transcripts::{Limits, Normaliser, Vocabulary, read_columns, read_table};
+    ///
+    /// let limits = Limits::default();
+    /// let mut lists = read_columns(&b"u1 show me fights\nu1 show me flights\n"[..], &limits)?;
+    /// lists.set_references(read_table(&b"u1 show me flights\n"[..], &limits)?)?;
+    /// let list = lists.utterances[0].distinct(&Normaliser::Norm, &mut Vocabulary::new());
+    /// assert_eq!(list.oracle_errors(), Some(0)); // the second hypothesis is right
+    /// # Ok::<(), layerwise_transcripts::TranscriptError>(())
+    /// ```
     pub fn set_references(&mut self, references: Vec<Row>) -> Result<(), TranscriptError> {
         let places: std::collections::HashMap<String, usize> = (0..)
             .zip(&self.utterances)

@@ -8,6 +8,13 @@ use regex::Regex;
 use unicode_normalization::UnicodeNormalization;
 
 /// How a transcript is turned into words. Every output names the normaliser.
+///
+/// ```
+/// use layerwise_transcripts::Normaliser;
+///
+/// let words = Normaliser::Norm.words("Flights to the U.S., please!");
+/// assert_eq!(words, ["flights", "to", "the", "us", "please"]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Normaliser {

@@ -3,6 +3,16 @@
 use crate::TranscriptError;
 
 /// A prompt with placeholders for the list.
+///
+/// ```
+/// use layerwise_transcripts::Template;
+///
+/// let template = Template::new("Which of {n} is right?\n{list}\n")?;
+/// let prompt = template.prompt(&["show me".to_owned(), "show be".to_owned()]);
+/// assert_eq!(prompt, "Which of 2 is right?\n1. show me\n2. show be\n");
+/// assert!(Template::new("{lists}").is_err());
+/// # Ok::<(), layerwise_transcripts::TranscriptError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template(String);
 

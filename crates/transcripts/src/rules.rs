@@ -22,6 +22,18 @@ impl Violations {
 }
 
 /// Checks a correction, given as text and as words.
+///
+/// ```
+/// use layerwise_transcripts::{CountRule, Limits, Normaliser, Vocabulary, read_columns, violations};
+///
+/// let lists = read_columns(&b"u1 show me fights\nu1 show me flights\n"[..], &Limits::default())?;
+/// let mut vocabulary = Vocabulary::new();
+/// let list = lists.utterances[0].distinct(&Normaliser::Norm, &mut vocabulary);
+/// let words = vocabulary.add_all(["show", "flights"]);
+/// let broken = violations(&list, CountRule::Keep, "show flights", &words);
+/// assert_eq!((broken.words, broken.count, broken.form), (false, true, false));
+/// # Ok::<(), layerwise_transcripts::TranscriptError>(())
+/// ```
 pub fn violations(
     list: &DistinctList,
     count: CountRule,

@@ -39,6 +39,17 @@ pub struct Bootstrap {
 /// # Errors
 ///
 /// The systems did not transcribe the same utterances, or there are no reference words or replicates.
+///
+/// ```
+/// use layerwise_transcripts::{bootstrap, errors};
+///
+/// // The second system corrects one of two words of every utterance.
+/// let first = vec![errors(&["a", "b"], &["a", "c"]); 10];
+/// let second = vec![errors(&["a", "b"], &["a", "b"]); 10];
+/// let found = bootstrap(&first, &second, 1000, 0)?;
+/// assert_eq!((found.difference.low, found.difference.high, found.improvement), (-0.5, -0.5, 1.0));
+/// # Ok::<(), layerwise_transcripts::TranscriptError>(())
+/// ```
 pub fn bootstrap(
     first: &[ErrorCounts],
     second: &[ErrorCounts],
@@ -154,6 +165,17 @@ const BOUNDARY: usize = 2;
 /// # Errors
 ///
 /// The systems did not transcribe the same utterances.
+///
+/// ```
+/// use layerwise_transcripts::{align, matched_pairs};
+///
+/// let first = [align(&["a", "b"], &["a", "x"]), align(&["a", "b"], &["x", "y"])];
+/// let second = [align(&["a", "b"], &["a", "b"]), align(&["a", "b"], &["a", "b"])];
+/// let found = matched_pairs(&first, &second)?.expect("two segments that differ");
+/// assert_eq!((found.segments, found.mean_difference), (2, 1.5)); // one error less, and two less
+/// assert!((found.z - 3.0).abs() < 1e-9 && found.p < 0.05);
+/// # Ok::<(), layerwise_transcripts::TranscriptError>(())
+/// ```
 pub fn matched_pairs(
     first: &[Vec<Operation>],
     second: &[Vec<Operation>],

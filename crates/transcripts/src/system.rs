@@ -50,6 +50,27 @@ pub struct Output {
 }
 
 /// One way of correcting lists, with its result for each utterance.
+///
+/// ```
+/// use layerwise_transcripts::{
+///     CountRule, Counted, Decoder, Gate, Grid, KneserNey, Limits, Method, Mode, Normaliser, ScoredLists,
+///     System, Tuning, Vocabulary, read_hyporadise,
+/// };
+///
+/// let file = br#"[{"input": ["show fights", "show flights"], "output": "show flights", "score": [-0.20, -0.21]}]"#;
+/// let lists = read_hyporadise(&file[..], &Limits::default())?;
+/// let mut vocabulary = Vocabulary::new();
+/// let list = lists.utterances[0].distinct(&Normaliser::Norm, &mut vocabulary);
+/// let mut model = Counted::new(KneserNey::train([["show", "flights"], ["list", "flights"]])?);
+/// let set = ScoredLists::new(lists, vec![list], &vocabulary, &mut model)?;
+///
+/// // The hypothesis with the highest sum of the recogniser's score and the language model's.
+/// let (gate, grid) = (Gate::new(set.lists.scale), Grid::fixed(0.0, 1.0, 0.0));
+/// let method = Method::new(Mode::Select, CountRule::Free, gate, Decoder::default(), grid);
+/// let systems = System::of_method(&method, &set, Tuning::Fixed, false, 0, &vocabulary, &mut model)?;
+/// assert_eq!(vocabulary.text(&systems[0].outputs[0].words), "show flights");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct System {

@@ -10,6 +10,20 @@ use std::collections::BTreeMap;
 /// An activation agrees in either of two cases. No value differs from the reference by more than [`Differences::TOLERANCE`] times
 /// the reference's largest value. Or the reference also exists in f64, and the activation's error against it is at most
 /// [`Differences::ERROR_RATIO`] times the error of the reference's own f32.
+///
+/// ```
+/// use layerwise_transformer::{Address, Differences, Site, TransformerError};
+/// use ndarray::array;
+///
+/// let address = Address { step: 1, block: Some(0), site: Site::MlpOut };
+/// let (own, reference) = (array![1.0_f32, 2.0].into_dyn(), array![1.0_f32, 2.001].into_dyn());
+/// let mut differences = Differences::default();
+/// let in_f64 = || Ok::<_, TransformerError>(None);
+/// differences.compare(address, own.view(), reference.view(), in_f64)?;
+/// let (first, difference, _) = differences.first().expect("0.001 is beyond the tolerance");
+/// assert_eq!((first, difference.block), (address, Some(0)));
+/// # Ok::<(), TransformerError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Differences {
     worst: BTreeMap<Site, Difference>,

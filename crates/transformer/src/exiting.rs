@@ -15,6 +15,31 @@ use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, concatenate};
 use std::sync::Arc;
 
 /// Decides after how many blocks a run stops.
+///
+/// ```
+/// use layerwise_transformer::{Exit, ExitingState, Missing, Model, ModelConfig};
+/// use ndarray::{ArrayView1, Axis};
+///
+/// /// Stops once the lens gives some token more than this probability.
+/// #[derive(Debug)]
+/// struct Sure(f64);
+///
+/// impl Exit for Sure {
+///     fn stops(&mut self, model: &Model, _: usize, stream: ArrayView1<'_, f32>) -> bool {
+///         let logits = model.standard_lens(stream.insert_axis(Axis(0)));
+///         let most = f64::from(logits.fold(f32::MIN, |most, logit| logit.max(most)));
+///         let sum: f64 = logits.iter().map(|logit| (f64::from(*logit) - most).exp()).sum();
+///         1.0 / sum > self.0
+///     }
+/// }
+///
+/// let model = Model::random(ModelConfig::tiny(), 0);
+/// let mut state = ExitingState::new(&model, 10, Missing::Recompute)?;
+/// // One of 50 tokens always has a probability of 0.02 or more.
+/// assert_eq!(state.extend(&[0, 5, 3], &mut Sure(0.01))?.1, 1);
+/// assert_eq!(state.extend(&[8], &mut Sure(1.0))?.1, 4); // all blocks
+/// # Ok::<(), layerwise_transformer::TransformerError>(())
+/// ```
 pub trait Exit: std::fmt::Debug {
     /// Receives the last position's first residual stream, \[model\], before any block.
     fn begins(&mut self, model: &Model, stream: ArrayView1<'_, f32>) {

@@ -18,6 +18,16 @@ impl Model {
     /// Under LayerNorm the effective weights are then centred over the residual width. This changes nothing, because a normalised
     /// state has mean zero. A tied unembedding becomes a separate matrix. Logits do not change.
     /// The norms of sublayer outputs, of queries and keys and of the embedding stay as they are, because no product follows them.
+    ///
+    /// ```
+    /// use layerwise_transformer::{Model, ModelConfig};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0);
+    /// let logits = model.logits(&[0, 5, 3], &model.plain())?;
+    /// let folded = model.fold_norms().logits(&[0, 5, 3], &model.plain())?;
+    /// assert!((folded - logits).iter().all(|off| off.abs() < 1e-3));
+    /// # Ok::<(), layerwise_transformer::TransformerError>(())
+    /// ```
     pub fn fold_norms(&self) -> Self {
         let mut model = self.clone();
         let centre = self.config.norm == Norm::LayerNorm;
@@ -106,6 +116,15 @@ impl Model {
     ///
     /// # Errors
     /// The model caps its logits: a soft cap is not invariant under a shift.
+    ///
+    /// ```
+    /// use layerwise_transformer::{Model, ModelConfig};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0).center_unembedding()?;
+    /// let logits = model.logits(&[0, 5, 3], &model.plain())?;
+    /// assert!(logits.outer_iter().all(|row| row.sum().abs() < 1e-3)); // the mean logit is 0
+    /// # Ok::<(), layerwise_transformer::TransformerError>(())
+    /// ```
     pub fn center_unembedding(&self) -> Result<Self, TransformerError> {
         if self.config.logit_cap.is_some() {
             return Err(TransformerError::NotExact {

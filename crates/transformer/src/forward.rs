@@ -231,6 +231,22 @@ impl Model {
     /// # Panics
     /// If the workspace was made for another batch, a step names a block that the model lacks, or the program lacks values that
     /// an edit takes.
+    ///
+    /// ```
+    /// use layerwise_transformer::{Batch, Model, ModelConfig, Workspace};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0);
+    /// let batch = Batch::from(&[0, 5, 3]);
+    /// let mut stream = model.embed(&batch)?;
+    /// let mut workspace = Workspace::new(&model, &batch);
+    /// let mut lenses = Vec::new();
+    /// model.run_steps(&model.plain(), &mut stream, &mut workspace, &mut (), |_, stream, _| {
+    ///     lenses.push(model.standard_lens(stream.view()));
+    /// });
+    /// assert_eq!(lenses.len(), 8); // attention and MLP of 4 blocks
+    /// assert_eq!(lenses[7], model.logits(&batch, &model.plain())?);
+    /// # Ok::<(), layerwise_transformer::TransformerError>(())
+    /// ```
     pub fn run_steps<'p>(
         &self,
         program: impl Into<Program<'p>>,
@@ -293,6 +309,20 @@ impl Model {
     /// # Panics
     /// If the workspace was made for another number of rows, the step names a block that the model lacks, or values that an edit
     /// takes are missing.
+    ///
+    /// ```
+    /// use layerwise_transformer::{Batch, Model, ModelConfig, Values, Workspace};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0);
+    /// let (plain, batch) = (model.plain(), Batch::from(&[0, 5, 3]));
+    /// let mut stream = model.embed(&batch)?;
+    /// let mut workspace = Workspace::new(&model, &batch);
+    /// for stage in plain.stages() {
+    ///     model.apply(&stage, &mut stream, &mut workspace, &Values::default());
+    /// }
+    /// assert_eq!(stream, model.run(&batch, &plain, &mut ())?);
+    /// # Ok::<(), layerwise_transformer::TransformerError>(())
+    /// ```
     pub fn apply(
         &self,
         stage: &Stage,

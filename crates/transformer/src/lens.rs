@@ -36,6 +36,18 @@ impl Model {
     ///
     /// # Panics
     /// If the width is not the model's.
+    ///
+    /// ```
+    /// use layerwise_transformer::{Model, ModelConfig, Recording, Site};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0); // 4 blocks
+    /// let mut streams = Recording::of(model.config(), &[Site::ResidPost])?;
+    /// let logits = model.observed_logits(&[0, 5, 3], &model.plain(), &mut streams)?;
+    /// let lens = |block| model.standard_lens(streams.matrix(Some(block), Site::ResidPost).expect("a block"));
+    /// assert_ne!(lens(0), logits); // what the model would say after its first block
+    /// assert_eq!(lens(3), logits);
+    /// # Ok::<(), layerwise_transformer::TransformerError>(())
+    /// ```
     pub fn standard_lens(&self, residual: ArrayView2<'_, f32>) -> Array2<f32> {
         self.unembed(self.final_norm(residual).view())
     }
@@ -128,6 +140,23 @@ impl Model {
     ///
     /// # Panics
     /// If there is no state, or the states differ in shape.
+    ///
+    /// ```
+    /// use layerwise_transformer::{Model, ModelConfig, Recording, Site};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0); // 4 blocks
+    /// let mut streams = Recording::of(model.config(), &[Site::ResidPost])?;
+    /// model.run(&[0, 5, 3], &model.plain(), &mut streams)?;
+    /// let stream = |block| streams.matrix(Some(block), Site::ResidPost).expect("a block");
+    /// let found = model.compare_lenses(&[model.lens_state(stream(0)), model.lens_state(stream(3))]);
+    /// // KL(output ‖ lens) at the last position, in nats.
+    /// let kl = |state: usize| {
+    ///     let lens = &found.standard[state][2];
+    ///     lens.summary.log_sum_exp - found.output[2].log_sum_exp - lens.change_under_reference
+    /// };
+    /// assert!(kl(0) > 0.0 && kl(1).abs() < 1e-4);
+    /// # Ok::<(), layerwise_transformer::TransformerError>(())
+    /// ```
     pub fn compare_lenses(&self, states: &[LensState]) -> LensComparisons {
         let last = states.last().expect("there is at least one state");
         let scales =

@@ -15,6 +15,15 @@ use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2};
 /// A decoder-only transformer, ready to run under any [`Schedule`](layerwise_schedule::Schedule) of its [`stack`](Model::stack).
 ///
 /// Cloning is cheap if the weights are mapped or shared.
+///
+/// ```
+/// use layerwise_transformer::{Model, ModelConfig};
+///
+/// let model = Model::random(ModelConfig::tiny(), 0); // or Model::open("path/to/checkpoint")?
+/// let logits = model.logits(&[0, 5, 3], &model.plain())?; // [seq, vocab]
+/// assert_eq!(logits.dim(), (3, model.config().vocab));
+/// # Ok::<(), layerwise_transformer::TransformerError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Model {
     pub(crate) config: ModelConfig,

@@ -47,6 +47,15 @@ impl Model {
     ///
     /// # Panics
     /// If the model has no such block.
+    ///
+    /// ```
+    /// use layerwise_transformer::{Model, ModelConfig};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0); // 64 neurons, 50 tokens
+    /// // What each neuron of block 3 adds to each logit, per unit of activation and before the final norm's scale.
+    /// let effects = model.neuron_outputs(3).dot(&model.folded_unembedding());
+    /// assert_eq!(effects.dim(), (64, 50));
+    /// ```
     pub fn neuron_outputs(&self, block: usize) -> Array2<f32> {
         let block = self.blocks.get(block);
         let mut outputs = block.mlp_out.weight.unpack();

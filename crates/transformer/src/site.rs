@@ -12,6 +12,14 @@ use std::fmt;
 /// # Errors
 /// The site is `resid.mid` and the model has parallel residuals, `mlp.up` and the MLP has no gate, or a norm that the model
 /// lacks.
+///
+/// ```
+/// use layerwise_transformer::{ModelConfig, Site, check_site};
+///
+/// let config = ModelConfig::tiny();
+/// assert!(check_site(&config, Site::MlpPost).is_ok());
+/// assert!(check_site(&config, Site::MlpUp).is_err()); // its MLP has no gate
+/// ```
 pub fn check_site(config: &ModelConfig, site: Site) -> Result<(), TransformerError> {
     let reason = match site {
         Site::ResidMid if config.residual != Residual::Sequential => {

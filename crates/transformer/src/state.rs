@@ -226,6 +226,19 @@ impl<'m> State<'m> {
     ///
     /// # Errors
     /// As [`State::extend`], or the states belong to different models. All states are then unchanged.
+    ///
+    /// ```
+    /// use layerwise_schedule::Edit;
+    /// use layerwise_transformer::{Model, ModelConfig, State};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0);
+    /// let dropped = "drop(1)".parse::<Edit>()?.apply(&model.plain())?;
+    /// let mut first = State::new(&model, &model.plain(), 10)?;
+    /// let mut second = State::new(&model, &dropped, 10)?;
+    /// let both = State::extend_all(&mut [(&mut first, &[0, 5]), (&mut second, &[0, 7, 7])])?; // [2 + 3, model]
+    /// assert_eq!(both.row(4), model.run(&[0, 7, 7], &dropped, &mut ())?.row(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn extend_all(states: &mut [(&mut Self, &[u32])]) -> Result<Array2<f32>, TransformerError> {
         let mut batch = Batch::default();
         for (state, tokens) in &*states {
@@ -422,6 +435,17 @@ impl<'m> State<'m> {
     /// # Errors
     /// There are fewer tokens, the model uses other rotary frequencies for sequences of that length, or the window of the next
     /// token reaches positions that were dropped.
+    ///
+    /// ```
+    /// use layerwise_transformer::{Model, ModelConfig, State};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0);
+    /// let mut state = State::new(&model, &model.plain(), 10)?;
+    /// let first = state.extend(&[0, 5, 3])?; // [3, model]
+    /// state.truncate(2)?; // takes back the last token
+    /// assert_eq!(state.extend(&[3])?.row(0), first.row(2));
+    /// # Ok::<(), layerwise_transformer::TransformerError>(())
+    /// ```
     pub fn truncate(&mut self, len: usize) -> Result<(), TransformerError> {
         if len > self.len {
             return Err(TransformerError::CutBeyondEnd {

@@ -21,6 +21,18 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::run`].
+    ///
+    /// ```
+    /// use layerwise_schedule::Edit;
+    /// use layerwise_transformer::{Model, ModelConfig};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0);
+    /// let shortened = "keep(0..2)".parse::<Edit>()?.apply(&model.plain())?;
+    /// let streams = model.streams(&[0, 5, 3], &shortened, false)?;
+    /// let makers: Vec<&str> = streams.iter().map(|stream| stream.made_by.as_str()).collect();
+    /// assert_eq!(makers, ["embedding", "block 0", "block 1"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn streams(
         &self,
         tokens: &[u32],

@@ -42,6 +42,24 @@ impl<'a> From<(&'a Schedule, &'a Values)> for Program<'a> {
 }
 
 /// Means and named tensors: values that are the same for every sequence.
+///
+/// ```
+/// use layerwise_schedule::Edit;
+/// use layerwise_transformer::{Constants, Model, ModelConfig, Values};
+/// use ndarray::Array1;
+/// use std::sync::Arc;
+///
+/// let model = Model::random(ModelConfig::tiny(), 0); // width 32
+/// let direction = Array1::from_shape_fn(32, |at| (at as f32).sin());
+/// let mut constants = Constants::default();
+/// constants.set_tensor("direction".parse()?, direction.into_dyn())?;
+/// let steered = "add(resid.post[1]@-1,direction,4)".parse::<Edit>()?.apply(&model.plain())?;
+/// let values = Values::of(Arc::new(constants));
+/// let logits = model.logits(&[0, 5, 3], (&steered, &values))?;
+/// assert_ne!(logits, model.logits(&[0, 5, 3], &model.plain())?);
+/// assert!(model.logits(&[0, 5, 3], &steered).is_err()); // the tensor is missing
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Constants {
     means: BTreeMap<Place, ArrayD<f32>>,
@@ -228,6 +246,14 @@ impl Observer for Taken {
 }
 
 /// A site's shape at one position; for attention patterns, the number of heads.
+///
+/// ```
+/// use layerwise_transformer::{ModelConfig, Site, shape_at_one_position};
+///
+/// let config = ModelConfig::tiny(); // width 32, 4 heads
+/// assert_eq!(shape_at_one_position(&config, Site::ResidPost), [32]);
+/// assert_eq!(shape_at_one_position(&config, Site::AttnHeadOut), [4, 8]);
+/// ```
 pub fn shape_at_one_position(config: &ModelConfig, site: Site) -> Vec<usize> {
     let c = config;
     match site {
@@ -463,6 +489,18 @@ impl NotFinite {
     ///
     /// # Errors
     /// As [`Model::run`].
+    ///
+    /// ```
+    /// use layerwise_schedule::Edit;
+    /// use layerwise_transformer::{Model, ModelConfig, NotFinite, Site};
+    ///
+    /// let model = Model::random(ModelConfig::tiny(), 0);
+    /// assert_eq!(NotFinite::first(&model, &[0, 5, 3], &model.plain())?, None);
+    /// let scaled = "scale(resid.post[1],1e39)".parse::<Edit>()?.apply(&model.plain())?; // beyond f32
+    /// let found = NotFinite::first(&model, &[0, 5, 3], &scaled)?.expect("an infinity");
+    /// assert_eq!((found.address.block, found.address.site), (Some(1), Site::ResidPost));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn first<'p>(
         model: &Model,
         batch: impl Into<Batch>,

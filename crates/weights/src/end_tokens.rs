@@ -11,6 +11,16 @@ use serde_json::Value;
 ///
 /// # Errors
 /// A file cannot be read, or the value is not an id, a list of ids or null.
+///
+/// ```
+/// use layerwise_weights::{Folder, Links, end_tokens};
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("config.json"), r#"{"eos_token_id": 2}"#)?;
+/// std::fs::write(folder.path().join("generation_config.json"), r#"{"eos_token_id": [2, 7]}"#)?;
+/// assert_eq!(end_tokens(&Folder::open(folder.path(), Links::Refuse)?)?, [2, 7]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn end_tokens(folder: &Folder) -> Result<Vec<u32>, WeightsError> {
     for name in ["generation_config.json", "config.json"] {
         if !folder.has(name)? {

@@ -85,6 +85,22 @@ impl TensorFile {
     ///
     /// # Errors
     /// The tensor has another type or a dimension of zero, or the file cannot be read.
+    ///
+    /// ```
+    /// use layerwise_weights::TensorFile;
+    /// use ndarray::array;
+    /// use safetensors::{Dtype, tensor::TensorView};
+    ///
+    /// let file = tempfile::NamedTempFile::new()?;
+    /// let bytes = [-3_i64, 7].map(i64::to_le_bytes).concat();
+    /// let tensor = TensorView::new(Dtype::I64, vec![2], &bytes)?;
+    /// safetensors::serialize_to_file([("ids", tensor)], None, file.path())?;
+    ///
+    /// let tensors = TensorFile::open(file.path())?;
+    /// assert_eq!(tensors.read::<i64>("ids")?, Some(array![-3, 7].into_dyn()));
+    /// assert!(tensors.tensor("ids").is_err()); // weights are in floating point
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read<T: Element>(&self, name: &str) -> Result<Option<ArrayD<T>>, WeightsError> {
         let Some(info) = self.0.header.tensors.info(name) else {
             return Ok(None);

@@ -14,6 +14,17 @@ use crate::mapping::Mapping;
 ///
 /// It borrows from the mapping if the file holds aligned F32 (no copy), and owns its values otherwise.
 /// Cloning is cheap: clones share the values.
+///
+/// ```
+/// use layerwise_weights::Tensor;
+/// use ndarray::array;
+///
+/// let tensor = Tensor::of_array("a vector", array![1.0, 2.0].into_dyn().view())?;
+/// assert_eq!((tensor.shape(), tensor.as_slice()), (&[2][..], &[1.0, 2.0][..]));
+/// assert!(tensor.view2().is_err()); // no matrix
+/// assert!(Tensor::of_array("broken", array![f32::NAN].into_dyn().view()).is_err());
+/// # Ok::<(), layerwise_weights::WeightsError>(())
+/// ```
 #[derive(Clone)]
 pub struct Tensor(Arc<Inner>);
 

@@ -27,6 +27,21 @@ pub use class::Replaced;
 use files::MAX_FILE;
 
 /// A byte-pair encoding (BPE) tokenizer, from a `tokenizer.json` or from a `vocab.json` and a `merges.txt`.
+///
+/// ```
+/// use layerwise_corpus::Tokenizer;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("tokenizer.json");
+/// let model = r#"{"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}"#;
+/// std::fs::write(&path, format!(r#"{{"model": {model}, "decoder": {{"type": "Fuse"}}}}"#))?;
+///
+/// let tokenizer = Tokenizer::open(&path, 3)?; // for a model of three tokens
+/// assert_eq!(tokenizer.encode("abba")?, [2, 1, 0]);
+/// assert_eq!(tokenizer.decode(&[2, 1, 0])?, "abba");
+/// assert_eq!(tokenizer.encode_with_spans("aab")?, [(0, 0..1), (2, 1..3)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Tokenizer {
     path: PathBuf,
     inner: tokenizers::Tokenizer,

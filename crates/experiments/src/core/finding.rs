@@ -39,6 +39,15 @@ impl Verdict {
 }
 
 /// The requirement on a number.
+///
+/// ```
+/// use layerwise_experiments::core::finding::{Threshold, Verdict};
+///
+/// let positive = Threshold::Above(0.0);
+/// assert_eq!(positive.decides([0.1, 0.3]), Verdict::Holds);
+/// assert_eq!(positive.decides([-0.1, 0.3]), Verdict::Undecided);
+/// assert_eq!(positive.decides([-0.3, -0.1]), Verdict::Fails);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Threshold {
     /// At least this.
@@ -359,6 +368,13 @@ pub fn difference(value: f64, standard_error: Option<f64>, units: Option<u64>) -
 }
 
 /// Wilson's 95 % interval of a share of so many.
+///
+/// ```
+/// use layerwise_experiments::core::finding::wilson;
+///
+/// let [low, high] = wilson(1.0, 10.0); // ten of ten
+/// assert!(0.7 < low && low < 0.75 && (high - 1.0).abs() < 1e-9);
+/// ```
 pub fn wilson(share: f64, count: f64) -> [f64; 2] {
     let errors = errors_in_interval(None);
     let square = errors * errors;
@@ -401,6 +417,15 @@ pub enum Reach {
 }
 
 /// A future line: one number against one threshold.
+///
+/// ```
+/// use layerwise_experiments::core::finding::{Finding, Measured, Threshold, Verdict};
+///
+/// let found = |outcome| Finding::of("a model", "the mean", Threshold::Above(0.0), Ok(outcome));
+/// let measured = Measured::of(0.3).with_error_of(Some(0.1), Some(100)); // over 100 sequences
+/// assert_eq!(found(measured).verdict(), Verdict::Holds);
+/// assert_eq!(found(Measured::of(0.3)).verdict(), Verdict::Undecided); // how well is it known?
+/// ```
 #[derive(Clone, Debug)]
 pub struct Finding {
     /// The model, or `*` for a comparison of models.

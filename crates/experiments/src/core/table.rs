@@ -8,9 +8,9 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// One line of a table of results.
+///
 /// A mean that could not be measured is NaN. An optional field is empty if it does not apply, and a standard error is empty if
 /// there is only one sequence.
-/// where there is one sequence only.
 pub trait Record:
     Serialize + DeserializeOwned + Clone + fmt::Debug + Send + Sync + 'static
 {

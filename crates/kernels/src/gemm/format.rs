@@ -3,6 +3,13 @@
 use super::panel::KR;
 
 /// The number format of a product's factors. Sums are in f32 in both formats.
+///
+/// ```
+/// use layerwise_kernels::gemm::Precision;
+///
+/// assert_eq!(Precision::Bf16.round(1.01), 1.0078125); // 8 bits of significand
+/// assert_eq!((Precision::F32.bytes(), Precision::Bf16.bytes()), (4, 2));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// Both factors in f32.

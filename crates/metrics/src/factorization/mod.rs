@@ -58,6 +58,17 @@ impl Svd {
 /// # Errors
 ///
 /// See [the module](self#errors).
+///
+/// ```
+/// use layerwise_metrics::factorization::least_squares;
+/// use ndarray::array;
+///
+/// // The line through (0, 1), (1, 3) and (2, 5).
+/// let a = array![[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]];
+/// let x = least_squares(a.view(), array![[1.0], [3.0], [5.0]].view())?; // [2, 1]
+/// assert!((x[[0, 0]] - 1.0).abs() < 1e-9 && (x[[1, 0]] - 2.0).abs() < 1e-9);
+/// # Ok::<(), layerwise_metrics::MetricsError>(())
+/// ```
 pub fn least_squares(
     a: ArrayView2<'_, f64>,
     b: ArrayView2<'_, f64>,
@@ -96,6 +107,16 @@ pub fn solve_positive_definite(
 /// # Errors
 ///
 /// See [the module](self#errors); A must be symmetric (each pair within 1e-10 of its largest entry).
+///
+/// ```
+/// use layerwise_metrics::factorization::symmetric_eigen;
+/// use ndarray::array;
+///
+/// let (values, vectors) = symmetric_eigen(array![[2.0, 0.0], [0.0, 1.0]].view())?;
+/// assert!((values[0] - 1.0).abs() < 1e-12 && (values[1] - 2.0).abs() < 1e-12); // ascending
+/// assert!((vectors[[1, 0]] - 1.0).abs() < 1e-12); // a vector is a column
+/// # Ok::<(), layerwise_metrics::MetricsError>(())
+/// ```
 pub fn symmetric_eigen(a: ArrayView2<'_, f64>) -> Result<(Array1<f64>, Array2<f64>), MetricsError> {
     check_symmetric("a", a)?;
     let (values, mut vectors) = backend::symmetric_eigen(a)?;
@@ -146,6 +167,18 @@ impl LinearFit {
 /// # Errors
 ///
 /// See [the module](self#errors); λ must be finite and at least 0.
+///
+/// ```
+/// use layerwise_metrics::factorization::ridge;
+/// use ndarray::array;
+///
+/// let (x, y) = (array![[-1.0], [0.0], [1.0]], array![[3.0], [5.0], [7.0]]);
+/// let fit = ridge(x.view(), y.view(), 2.0)?;
+/// // Σxy/(Σx² + λ) = 4/(2 + 2) for centred x and y; the intercept is not shrunk.
+/// assert!((fit.coefficients[[0, 0]] - 1.0).abs() < 1e-9);
+/// assert!((fit.intercept[0] - 5.0).abs() < 1e-9);
+/// # Ok::<(), layerwise_metrics::MetricsError>(())
+/// ```
 pub fn ridge(
     x: ArrayView2<'_, f64>,
     y: ArrayView2<'_, f64>,

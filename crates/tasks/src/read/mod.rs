@@ -190,6 +190,18 @@ struct Own {
 ///
 /// # Errors
 /// The file is missing or not text, or a line has another form; the error names it.
+///
+/// ```
+/// use layerwise_tasks::read_own;
+///
+/// let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("colours.jsonl");
+/// std::fs::write(&path, r#"{"prompt": "The sky is", "options": ["blue", "green"], "gold": 0}"#)?;
+/// let task = read_own(&path, 100)?;
+/// assert_eq!((task.name.as_str(), task.items[0].answer), ("colours", Some(0)));
+/// assert_eq!(task.items[0].options[1].scored, " green");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn read_own(path: &Path, most: usize) -> Result<Task, TaskError> {
     const EXPECTED: &str = "an object with the string prompt, the array of strings options and, optionally, the number gold";
     let name = path.file_stem().unwrap_or_default().to_string_lossy();

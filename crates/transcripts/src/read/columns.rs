@@ -24,6 +24,15 @@ pub(super) fn rows(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
 /// # Errors
 ///
 /// The text is not UTF-8, there are no lines, the lines of an id are not consecutive, or a limit is exceeded.
+///
+/// ```
+/// use layerwise_transcripts::{Limits, read_columns};
+///
+/// let lists = read_columns(&b"u1 show me\nu1 show\nu2 list\n"[..], &Limits::default())?;
+/// let numbers: Vec<usize> = lists.utterances.iter().map(|own| own.hypotheses.len()).collect();
+/// assert_eq!(numbers, [2, 1]);
+/// # Ok::<(), layerwise_transcripts::TranscriptError>(())
+/// ```
 pub fn read_columns(input: impl Read, limits: &Limits) -> Result<NBestLists, TranscriptError> {
     let text = read_text(input, limits)?;
     let mut collection = Collection::new(limits);

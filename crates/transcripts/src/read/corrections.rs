@@ -16,6 +16,15 @@ use crate::{Place, TranscriptError};
 /// # Errors
 ///
 /// A line is not such an object, an id occurs on two lines, or a limit is exceeded.
+///
+/// ```
+/// use layerwise_transcripts::{Limits, read_corrections};
+///
+/// let line = r#"{"id": "u1", "correction": "show me flights", "seconds": 0.3}"#;
+/// let corrections = read_corrections(line.as_bytes(), &Limits::default())?;
+/// assert_eq!(corrections, [("u1".to_owned(), "show me flights".to_owned())]);
+/// # Ok::<(), layerwise_transcripts::TranscriptError>(())
+/// ```
 pub fn read_corrections(
     input: impl Read,
     limits: &Limits,

@@ -16,6 +16,16 @@ use crate::{Place, TranscriptError};
 ///
 /// The text is not UTF-8, a key does not end in a number or is out of order, a table of costs has other keys, costs have no
 /// finite sum, or a limit is exceeded.
+///
+/// ```
+/// use layerwise_transcripts::{Limits, ScoreScale, read_kaldi};
+///
+/// let (texts, acoustic) = ("u-1 show me\nu-2 show\n", "u-1 1.5\nu-2 2.5\n");
+/// let lists = read_kaldi(texts.as_bytes(), [acoustic.as_bytes()], &Limits::default())?;
+/// assert_eq!(lists.utterances[0].hypotheses[1].score, Some(-2.5));
+/// assert_eq!(lists.scale, ScoreScale::Sum);
+/// # Ok::<(), layerwise_transcripts::TranscriptError>(())
+/// ```
 pub fn read_kaldi<R: Read>(
     input: impl Read,
     costs: impl IntoIterator<Item = R>,
