@@ -126,9 +126,18 @@ impl Model {
     ///
     /// This holds because the centred state times the gain, before β is added, differs only by its scale.
     ///
+    /// `go_on` is called again and again, because many states of a long sequence take long.
+    ///
+    /// # Errors
+    /// That of `go_on`, which ends the comparison.
+    ///
     /// # Panics
     /// If there is no state, or the states differ in shape.
-    pub fn compare_lenses(&self, states: &[LensState]) -> LensComparisons {
+    pub fn compare_lenses<E>(
+        &self,
+        states: &[LensState],
+        go_on: impl FnMut() -> Result<(), E>,
+    ) -> Result<LensComparisons, E> {
         let last = states.last().expect("there is at least one state");
         let scales =
             Array2::from_shape_fn((states.len(), last.scales.len()), |(state, position)| {
@@ -147,12 +156,13 @@ impl Model {
         };
         let normed: Vec<ArrayView2<'_, f32>> =
             states.iter().map(|state| state.normed.view()).collect();
-        let found = compare(last.normed.view(), &normed, self.unembedding(), rescaling);
-        LensComparisons {
+        let reference = last.normed.view();
+        let found = compare(reference, &normed, self.unembedding(), rescaling, go_on)?;
+        Ok(LensComparisons {
             standard: found.plain,
             legacy: found.rescaled,
             output: found.reference,
-        }
+        })
     }
 
     /// The mean that the final norm subtracts from a row \[model\] of the residual stream, and its divisor.

@@ -7,7 +7,7 @@ use crate::arguments::Run;
 use crate::manifest::{self, Manifest, Prompts};
 use crate::sweep::run_folder;
 use crate::{interrupt, output};
-use layerwise::generate::Continuation;
+use layerwise::generate::{Continuation, Reader};
 use layerwise::sweep::{Failure, Journals, Measure, MeasureId, PlainResults, Plan, Reached};
 use layerwise::transformer::Batch;
 use std::io::Write;
@@ -78,10 +78,14 @@ impl Measure for Continuations<'_> {
         let mut all = Vec::new();
         for (part, reached) in reached.chunks(self.together).enumerate() {
             let prompts: Vec<&[u32]> = reached.iter().map(|it| &*it.item.ids).collect();
-            let found = self.work.write(&prompts, &mut Nobody);
+            let found = self.work.write(&prompts, &mut While(&reached[0]));
             let found = found.map_err(|failed| {
                 let at = part * self.together + failed.at / ways;
-                (at, Failure::other(failed.error))
+                let failure = match reached[0].go_on() {
+                    Err(given_up) => given_up.into(),
+                    Ok(()) => Failure::other(failed.error),
+                };
+                (at, failure)
             })?;
             all.extend(found.chunks(ways).map(|of_one| ((), of_one.to_vec())));
         }
@@ -95,6 +99,21 @@ impl Measure for Continuations<'_> {
 
     fn fits(&self, found: &Vec<Continuation>) -> bool {
         found.len() == self.work.ways().len()
+    }
+}
+
+/// A reader that ignores everything, until the prompts are given up.
+struct While<'r, 'a>(&'r Reached<'a, Prompt>);
+
+impl Reader for While<'_, '_> {
+    type Error = anyhow::Error;
+
+    fn goes_on(&mut self, _: usize, _: &str) -> anyhow::Result<()> {
+        Ok(self.0.go_on()?)
+    }
+
+    fn has_ended(&mut self, _: usize, _: &Continuation) -> anyhow::Result<()> {
+        Ok(())
     }
 }
 
