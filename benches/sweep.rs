@@ -5,6 +5,7 @@ use layerwise::schedule::{EditFamily, Schedule};
 use layerwise::sweep::{Divergence, Engine, Plan, SweepError};
 use layerwise::transformer::{Model, ModelConfig};
 use ndarray::Array2;
+use std::convert::Infallible;
 
 fn model() -> Model {
     let config = ModelConfig::tiny().with(|c| {
@@ -58,7 +59,7 @@ fn lens(criterion: &mut Criterion) {
         .sample_size(10)
         .throughput(Throughput::Elements(tokens.len() as u64));
     group.bench_function("both lenses, 8 blocks", |bencher| {
-        bencher.iter(|| model.compare_lenses(&states));
+        bencher.iter(|| model.compare_lenses(&states, || Ok::<(), Infallible>(())));
     });
     group.finish();
 }

@@ -5,7 +5,7 @@ use crate::experiments::core::clock::Clock;
 use crate::experiments::core::data::{Data, Shared};
 use crate::experiments::core::subject::{self as experiment, Runs, Text};
 use crate::inputs::{self, OpenedCorpus, OpenedModel};
-use crate::interrupt::STOP;
+use crate::interrupt::{GIVE_UP, STOP};
 use crate::output;
 use crate::progress::TERMINAL;
 use crate::rounding::{self, Rounding};
@@ -114,7 +114,8 @@ impl OpenedModel {
         let runner = Runner::new()
             .threads(run.threads())
             .memory(self.budget.clone())
-            .fresh(run.fresh);
+            .fresh(run.fresh)
+            .give_up(&GIVE_UP);
         match run.trial {
             Some(trial) => runner.stop(trial.stop()).progress(trial),
             None => runner.stop(&STOP).progress(&TERMINAL),

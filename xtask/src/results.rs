@@ -6,6 +6,7 @@ use crate::experiments::core::experiment::Experiment;
 use crate::experiments::core::tables::{TableId, Tables};
 use crate::experiments::results::{self, Results};
 use crate::inputs::OpenedModel;
+use crate::interrupt;
 use crate::output::{self, Named};
 use anyhow::ensure;
 use layerwise::files::{Folder, Links};
@@ -78,7 +79,7 @@ fn file_of(table: TableId) -> String {
 /// Draws the experiments' figures of these models, as SVG and PNG.
 ///
 /// # Errors
-/// A file cannot be written.
+/// A file cannot be written, or the user interrupts.
 pub fn draw(
     folder: &Path,
     experiments: &[&dyn Experiment],
@@ -88,6 +89,7 @@ pub fn draw(
     written: &mut Vec<PathBuf>,
 ) -> anyhow::Result<Drawn> {
     results::draw(experiments, tables, models, provenance, |drawing| {
+        interrupt::go_on()?;
         for (extension, bytes) in [("svg", drawing.svg.as_bytes()), ("png", &drawing.png)] {
             let path = folder.join(format!("{}.{extension}", drawing.name));
             output::write(&path, bytes)?;

@@ -1,9 +1,10 @@
 //! The message about how a run in a shorter number format differs from f32.
 
 use crate::inputs::OpenedModel;
+use crate::interrupt::{GIVE_UP, STOP};
 use crate::output;
 use layerwise::WeightBytes;
-use layerwise::sweep::{self, Plan};
+use layerwise::sweep::{self, Plan, Runner};
 use layerwise::transformer::{Model, Precision};
 use serde::Serialize;
 use std::num::NonZeroUsize;
@@ -71,7 +72,7 @@ impl Rounding {
 /// `None` for a run in f32.
 ///
 /// # Errors
-/// A checkpoint or sequence cannot be run.
+/// A checkpoint or sequence cannot be run, or the user interrupts.
 pub fn against_f32(
     opened: &OpenedModel,
     plan: &Plan,
@@ -92,7 +93,9 @@ pub fn against_f32(
             let _exact = opened.budget.hold(&what, needed.kept)?;
             let exact = Model::from_checkpoint(&checkpoint)?;
             let rounded = &opened.model;
-            let found = sweep::Rounding::between(&exact, rounded, plan, tokens, threads)?;
+            let runner = Runner::new().threads(threads);
+            let runner = runner.stop(&STOP).give_up(&GIVE_UP);
+            let found = sweep::Rounding::between(&exact, rounded, plan, tokens, &runner)?;
             Rounding::Measured(found)
         }
         limit => Rounding::NotMeasured(format!(

@@ -27,7 +27,8 @@ const HASH: usize = 64;
 ///
 /// let reading = |logits: [f32; 2]| Reading::of(aview1(&logits), &[], &[], 1.0).expect("finite logits");
 /// let run = [reading([1.0, 0.0]), reading([0.0, 4.0])];
-/// let trained = Trained::new(Rule::Svm, &[&run[..]; 20], Vocab::Full, |_, own| own.full.first == 1, 0)?;
+/// let is_final = |_: usize, reading: &Reading| reading.full.first == 1;
+/// let trained = Trained::new(Rule::Svm, &[&run[..]; 20], Vocab::Full, is_final, 0, &|| true)?;
 /// let hash = "0".repeat(64); // of the model's files
 /// let classifier = Classifier::new(trained, Vocab::Full, 0.0, 2, hash.clone()).with(|it| it.instances = 20);
 ///

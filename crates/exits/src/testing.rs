@@ -35,5 +35,5 @@ pub(crate) fn trained(rule: Rule) -> Trained {
     let is_final = |at: usize, reading: &Reading| {
         instances[at].last().map(|last| last.full.first) == Some(reading.full.first)
     };
-    Trained::new(rule, &own, Vocab::Full, is_final, 0).unwrap()
+    Trained::new(rule, &own, Vocab::Full, is_final, 0, &|| true).unwrap()
 }

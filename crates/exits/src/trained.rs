@@ -29,7 +29,7 @@ pub(crate) const FEATURES: usize = 2;
 /// let reading = |logits: [f32; 2]| Reading::of(aview1(&logits), &[], &[], 1.0).expect("finite logits");
 /// let run = [reading([1.0, 0.0]), reading([0.0, 4.0])];
 /// let is_final = |_: usize, reading: &Reading| reading.full.first == 1;
-/// let trained = Trained::new(Rule::Svm, &[&run[..]; 20], Vocab::Full, is_final, 0)?;
+/// let trained = Trained::new(Rule::Svm, &[&run[..]; 20], Vocab::Full, is_final, 0, &|| true)?;
 /// let scores = trained.scores(&run, Vocab::Full);
 /// assert!(scores[0] < 0.0 && scores[1] > 0.0); // it stops above 0
 /// # Ok::<(), layerwise_exits::ExitError>(())
@@ -55,10 +55,10 @@ impl Trained {
     ///
     /// An instance consists of its readings after the blocks 1 to L. Support vector machines have C = 1 and classes of equal
     /// weight. One with a Gaussian kernel takes at most 4,000 rows, drawn by the seed; its γ is 1/(number of features), because
-    /// standardised features have variance 1.
+    /// standardised features have variance 1. Training may take minutes, so `go_on` is asked again and again whether it goes on.
     ///
     /// # Errors
-    /// There are fewer than [`LEAST_INSTANCES`], all rows have the same label, or the fit does not converge.
+    /// It does not go on ([`MetricsError::GivenUp`](layerwise_metrics::MetricsError::GivenUp)). There are fewer than [`LEAST_INSTANCES`], all rows have the same label, or the fit does not converge.
     ///
     /// # Panics
     /// If the rule is not trained.
@@ -68,6 +68,7 @@ impl Trained {
         vocab: Vocab,
         is_final: impl Fn(usize, &Reading) -> bool,
         seed: u64,
+        go_on: &dyn Fn() -> bool,
     ) -> Result<Self, ExitError> {
         if instances.len() < LEAST_INSTANCES {
             return Err(ExitError::TooFewInstances {
@@ -108,7 +109,7 @@ impl Trained {
                         (features.collect(), chain.iter().map(|row| row.1).collect())
                     })
                     .collect();
-                let decision = Decision::Chain(ChainField::fit(&chains)?);
+                let decision = Decision::Chain(ChainField::fit(&chains, go_on)?);
                 return Ok(Self { scale, decision });
             }
             _ => panic!("{rule} is not trained"),
@@ -119,7 +120,14 @@ impl Trained {
         };
         let labels: Vec<bool> = kept.iter().map(|row| row.1).collect();
         let x = scale.apply(matrix(&kept).view())?;
-        let machine = support_vectors(x.view(), &labels, kernel, INVERSE_PENALTY, SVM_TOLERANCE)?;
+        let machine = support_vectors(
+            x.view(),
+            &labels,
+            kernel,
+            INVERSE_PENALTY,
+            SVM_TOLERANCE,
+            go_on,
+        )?;
         let machine = match machine.weights() {
             Some(weights) => SupportVectors::new(kernel, vec![(weights, 1.0)], machine.intercept),
             None => machine,
@@ -207,7 +215,7 @@ mod tests {
         let last = |at: usize| instances[at].last().map(|last| last.full.first);
         let own: Vec<&[Reading]> = instances.iter().map(Vec::as_slice).collect();
         let is_final = |at: usize, reading: &Reading| Some(reading.full.first) == last(at);
-        Trained::new(rule, &own, Vocab::Full, is_final, 0)
+        Trained::new(rule, &own, Vocab::Full, is_final, 0, &|| true)
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Continuations of many prompts as a measure, so that a journal keeps each prompt's when they are finished.
 
-use crate::error::GenerateError;
 use crate::generation::Settings;
 use crate::writer::{Continuation, Reader, Run, Writer};
 use layerwise_sweep::{Failure, Measure, MeasureId, PlainResults, Reached};
@@ -123,7 +122,7 @@ where
         reached: &Reached<'_, Vec<u32>>,
         _: Option<()>,
     ) -> Result<((), Vec<Continuation>), Failure> {
-        let found = self.writer.write(&[reached.item], &mut Unread);
+        let found = self.writer.write(&[reached.item], &mut While(reached));
         Ok(((), found.map_err(|failed| failed.error)?))
     }
 
@@ -136,10 +135,10 @@ where
         let mut all = Vec::new();
         for (part, reached) in reached.chunks(self.together).enumerate() {
             let prompts: Vec<&[u32]> = reached.iter().map(|it| it.item.as_slice()).collect();
-            let found = self.writer.write(&prompts, &mut Unread);
+            let found = self.writer.write(&prompts, &mut While(&reached[0]));
             let found = found.map_err(|failed| {
                 let at = part * self.together + failed.at / ways;
-                (at, Failure::other(failed.error))
+                (at, failed.error)
             })?;
             all.extend(found.chunks(ways).map(|of_one| ((), of_one.to_vec())));
         }
@@ -156,17 +155,17 @@ where
     }
 }
 
-/// A reader that ignores everything.
-struct Unread;
+/// A reader that ignores everything, until the prompts are given up.
+struct While<'r, 'a>(&'r Reached<'a, Vec<u32>>);
 
-impl Reader for Unread {
-    type Error = GenerateError;
+impl Reader for While<'_, '_> {
+    type Error = Failure;
 
-    fn goes_on(&mut self, _: usize, _: &str) -> Result<(), GenerateError> {
-        Ok(())
+    fn goes_on(&mut self, _: usize, _: &str) -> Result<(), Failure> {
+        Ok(self.0.go_on()?)
     }
 
-    fn has_ended(&mut self, _: usize, _: &Continuation) -> Result<(), GenerateError> {
+    fn has_ended(&mut self, _: usize, _: &Continuation) -> Result<(), Failure> {
         Ok(())
     }
 }
@@ -175,12 +174,28 @@ impl Reader for Unread {
 mod tests {
     use super::*;
     use crate::beams::Beams;
+    use crate::error::GenerateError;
     use crate::writer::Way;
     use layerwise_sweep::{Plan, Runner, SweepError};
     use layerwise_transformer::{Missing, Model, ModelConfig};
     use std::collections::BTreeSet;
 
     type Decode = fn(&[u32]) -> Result<String, GenerateError>;
+
+    /// A reader that ignores everything.
+    struct Unread;
+
+    impl Reader for Unread {
+        type Error = GenerateError;
+
+        fn goes_on(&mut self, _: usize, _: &str) -> Result<(), GenerateError> {
+            Ok(())
+        }
+
+        fn has_ended(&mut self, _: usize, _: &Continuation) -> Result<(), GenerateError> {
+            Ok(())
+        }
+    }
 
     fn writer(model: &Model, most: usize) -> Writer<'_, usize, Decode> {
         let runs = [

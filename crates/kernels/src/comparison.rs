@@ -50,15 +50,20 @@ pub struct Comparisons {
 /// Compares each row of each state \[seq, model\] with the same row of `reference` \[seq, model\]. All are final-norm outputs.
 ///
 /// Memory does not grow with the vocabulary: logits are held in tiles. NaN logits make sums NaN.
+/// `go_on` is called before every tile.
+///
+/// # Errors
+/// That of `go_on`, which ends the comparison.
 ///
 /// # Panics
 /// If the shapes do not fit.
-pub fn compare(
+pub fn compare<E>(
     reference: ArrayView2<'_, f32>,
     states: &[ArrayView2<'_, f32>],
     unembedding: Unembedding<'_>,
     rescaling: Rescaling<'_>,
-) -> Comparisons {
+    mut go_on: impl FnMut() -> Result<(), E>,
+) -> Result<Comparisons, E> {
     let (seq, vocab) = (reference.nrows(), unembedding.vocab());
     for state in states {
         assert_eq!(state.dim(), reference.dim(), "a state and the reference");
@@ -89,6 +94,7 @@ pub fn compare(
             .map(|state| unembedding.pack(state.slice(there)))
             .collect();
         for first_column in (0..vocab).step_by(TILE_COLUMNS) {
+            go_on()?;
             let columns = first_column..vocab.min(first_column + TILE_COLUMNS);
             let shift = rescaling.shift.map(|shift| &shift[columns.clone()]);
             let second = &mut second[..columns.len()];
@@ -128,11 +134,11 @@ pub fn compare(
         let row = |row: Vec<Running>| row.iter().map(Running::comparison).collect();
         running.into_iter().map(row).collect()
     };
-    Comparisons {
+    Ok(Comparisons {
         plain: finished(plain),
         rescaled: finished(rescaled),
         reference: summaries,
-    }
+    })
 }
 
 /// The sums of one position.
@@ -236,6 +242,7 @@ mod tests {
     use crate::noise::noise;
     use ndarray::{Array1, Array2};
     use proptest::prelude::*;
+    use std::convert::Infallible;
 
     fn log_sum_exp(z: &Array1<f64>) -> f64 {
         let top = z.fold(f64::NEG_INFINITY, |m, z| m.max(*z));
@@ -291,7 +298,7 @@ mod tests {
             let scales = noise(2, seq, seed ^ 2).mapv(f32::abs);
             let rescaling = Rescaling { scales: scales.view(), shift: with_shift.then_some(&shift) };
             let views = [states[0].view(), states[1].view()];
-            let found = compare(reference.view(), &views, unembedding, rescaling);
+            let Ok(found) = compare(reference.view(), &views, unembedding, rescaling, || Ok::<(), Infallible>(()));
             prop_assert_eq!(&found.reference, &pass(reference.view(), unembedding, &[]));
             let exact = |state: &Array2<f32>, position: usize| -> Array1<f64> {
                 let mut z = state.row(position).mapv(f64::from).dot(&table.t().mapv(f64::from));
@@ -331,12 +338,14 @@ mod tests {
                 scales: scales.slice(s![.., ..rows]),
                 shift: None,
             };
-            compare(
+            let Ok(found) = compare(
                 reference.slice(there),
                 &[state.slice(there)],
                 unembedding,
                 rescaling,
-            )
+                || Ok::<(), Infallible>(()),
+            );
+            found
         };
         let all = run(140);
         for rows in [1, 7, 63, 65] {

@@ -12,7 +12,7 @@ use crate::MetricsError;
 /// // Four chains whose label changes once, where the only feature passes 0.
 /// let places = vec![vec![-2.0], vec![-1.0], vec![1.0], vec![2.0]];
 /// let chain: Chain = (places.clone(), vec![false, false, true, true]);
-/// let field = ChainField::fit(&vec![chain; 4])?;
+/// let field = ChainField::fit(&vec![chain; 4], &|| true)?;
 /// let probabilities = field.filtered(&places);
 /// assert!(probabilities[0] < 0.5 && probabilities[3] > 0.5);
 /// # Ok::<(), layerwise_metrics::MetricsError>(())
@@ -38,12 +38,14 @@ const PROMISE: f64 = 1e-4;
 
 impl ChainField {
     /// Fits the field that maximises the penalised likelihood of the labels, by minimising −Σ ln p(y | x) + ½‖θ‖² with BFGS. The
-    /// gradient is exact, by forward–backward.
+    /// gradient is exact, by forward–backward. Many chains take minutes, so `go_on` is asked before each pass over them whether
+    /// the fit goes on.
     ///
     /// # Errors
-    /// There are no chains, the numbers of labels, places and features of a chain do not match, a feature is not finite, only one
-    /// label occurs, or the fit does not converge. The row in an error counts within its chain.
-    pub fn fit(chains: &[Chain]) -> Result<Self, MetricsError> {
+    /// [`MetricsError::GivenUp`] if it does not. There are no chains, the numbers of labels, places and features of a chain do not
+    /// match, a feature is not finite, only one label occurs, or the fit does not converge. The row in an error counts within its
+    /// chain.
+    pub fn fit(chains: &[Chain], go_on: &dyn Fn() -> bool) -> Result<Self, MetricsError> {
         let features = chains
             .iter()
             .flat_map(|(x, _)| x)
@@ -88,7 +90,7 @@ impl ChainField {
             features,
             parameters: vec![0.0; 2 * (features + 1) + 4],
         };
-        field.descend(chains)?;
+        field.descend(chains, go_on)?;
         Ok(field)
     }
 
@@ -116,7 +118,7 @@ impl ChainField {
     }
 
     /// Descends from the current parameters until the gradient is within the tolerance.
-    fn descend(&mut self, chains: &[Chain]) -> Result<(), MetricsError> {
+    fn descend(&mut self, chains: &[Chain], go_on: &dyn Fn() -> bool) -> Result<(), MetricsError> {
         let tolerance = TOLERANCE * chains.len() as f64;
         let size = self.parameters.len();
         let mut inverse: Array2<f64> = Array2::eye(size);
@@ -138,6 +140,9 @@ impl ChainField {
             let mut step = 1.0;
             let mut found = None;
             for _ in 0..HALVINGS {
+                if !go_on() {
+                    return Err(MetricsError::GivenUp);
+                }
                 for ((own, start), change) in self.parameters.iter_mut().zip(&start).zip(&direction)
                 {
                     *own = start + step * change;
@@ -345,7 +350,9 @@ mod tests {
     #[test]
     fn a_fit_finds_the_turn_of_a_chain() {
         let chains = chains();
-        let field = ChainField::fit(&chains).unwrap();
+        let given_up = ChainField::fit(&chains, &|| false);
+        assert!(matches!(given_up, Err(MetricsError::GivenUp)));
+        let field = ChainField::fit(&chains, &|| true).unwrap();
         let (_, gradient) = field.objective(&chains);
         assert!(
             gradient.iter().all(|entry| entry.abs() < 1e-4),
@@ -359,7 +366,7 @@ mod tests {
         }
         assert!(right >= 60, "{right} of 72");
         let one = vec![(vec![vec![0.0, 1.0]], vec![true])];
-        let error = ChainField::fit(&one).unwrap_err().to_string();
+        let error = ChainField::fit(&one, &|| true).unwrap_err().to_string();
         assert!(error.contains("both labels must occur"), "{error}");
     }
 
@@ -368,7 +375,7 @@ mod tests {
         let with = |value: f64| {
             let mut chains = chains();
             chains[3].0[2][1] = value;
-            ChainField::fit(&chains).unwrap_err()
+            ChainField::fit(&chains, &|| true).unwrap_err()
         };
         for value in [f64::NAN, f64::INFINITY] {
             let error = with(value).to_string();

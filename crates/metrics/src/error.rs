@@ -313,6 +313,9 @@ pub enum MetricsError {
         /// The value found.
         found: f64,
     },
+    /// A fit was given up, because its caller asked for that.
+    #[error("the fit was given up")]
+    GivenUp,
     /// A logistic regression did not converge.
     #[error(
         "the logistic regression of {samples} samples with {features} features did not converge: the norm of its gradient is {gradient:e}, but should be at most {tolerance:e}"

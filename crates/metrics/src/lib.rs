@@ -73,7 +73,7 @@ pub use clustered::{Cluster, ClusteredMean, ClusteredRatio};
 pub use error::MetricsError;
 pub use folds::group_folds;
 pub use gaussian::Gaussian;
-pub use logistic::{LogisticFit, logistic_regression};
+pub use logistic::{LogisticFit, logistic_regression, logistic_regression_while};
 pub use mcnemar::mcnemar;
 pub use median::median;
 pub use moments::Moments;

@@ -82,6 +82,20 @@ pub fn logistic_regression(
     labels: &[bool],
     inverse_penalty: f64,
 ) -> Result<LogisticFit, MetricsError> {
+    logistic_regression_while(x, labels, inverse_penalty, &|| true)
+}
+
+/// As [`logistic_regression`], but asks again and again whether it goes on.
+///
+/// # Errors
+///
+/// [`MetricsError::GivenUp`] if not, else as [`logistic_regression`].
+pub fn logistic_regression_while(
+    x: ArrayView2<'_, f64>,
+    labels: &[bool],
+    inverse_penalty: f64,
+    go_on: &dyn Fn() -> bool,
+) -> Result<LogisticFit, MetricsError> {
     if !(inverse_penalty.is_finite() && inverse_penalty > 0.0) {
         return Err(MetricsError::InvalidInversePenalty {
             found: inverse_penalty,
@@ -111,7 +125,7 @@ pub fn logistic_regression(
     // Without features, the best log-odds are those of the class frequencies.
     let mut start = Array1::zeros(x.ncols() + 1);
     start[x.ncols()] = (positives as f64 / negatives as f64).ln();
-    let mut fit = problem.minimise(start)?;
+    let mut fit = problem.minimise(start, go_on)?;
     let centred_intercept = fit[x.ncols()];
     fit.slice_collapse(s![..-1]);
     Ok(LogisticFit {
@@ -135,7 +149,11 @@ struct Problem<'a> {
 }
 
 impl Problem<'_> {
-    fn minimise(&self, mut theta: Array1<f64>) -> Result<Array1<f64>, MetricsError> {
+    fn minimise(
+        &self,
+        mut theta: Array1<f64>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Array1<f64>, MetricsError> {
         let tolerance = TOLERANCE.max(ROUNDING * self.gradient_terms());
         let mut log_odds = self.linear(theta.view());
         let mut start_norm = None;
@@ -148,7 +166,9 @@ impl Problem<'_> {
                 return Ok(theta);
             }
             let precision = (norm / *start_norm.get_or_insert(norm)).sqrt().min(0.1);
-            let direction = self.newton_direction(&gradient, log_odds.view(), precision * norm);
+            let residual_norm = precision * norm;
+            let direction =
+                self.newton_direction(&gradient, log_odds.view(), residual_norm, go_on)?;
             let change = self.linear(direction.view());
             let Some(step) = self.step(&theta, &direction, &log_odds, &change, &gradient) else {
                 break;
@@ -226,7 +246,8 @@ impl Problem<'_> {
         gradient: &Array1<f64>,
         log_odds: ArrayView1<'_, f64>,
         residual_norm: f64,
-    ) -> Array1<f64> {
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Array1<f64>, MetricsError> {
         let curvatures = log_odds.mapv(|z| self.inverse_penalty * probability(z) * probability(-z));
         let diagonal = self.hessian_diagonal(curvatures.view());
         let mut direction = Array1::zeros(gradient.len());
@@ -236,6 +257,9 @@ impl Problem<'_> {
         let mut size = residual.dot(&preconditioned);
         // In exact arithmetic there are at most as many steps as unknowns; rounding may need some more.
         for _ in 0..2 * gradient.len() + 10 {
+            if !go_on() {
+                return Err(MetricsError::GivenUp);
+            }
             let image = self.hessian_times(search.view(), curvatures.view());
             let curvature = search.dot(&image);
             if curvature.is_nan() || curvature <= 0.0 {
@@ -252,7 +276,7 @@ impl Problem<'_> {
             search *= size / previous;
             search += &preconditioned;
         }
-        direction
+        Ok(direction)
     }
 
     fn hessian_times(

@@ -112,11 +112,11 @@ const LEAST_CURVATURE: f64 = 1e-12;
 ///
 /// The dual problem is solved two coordinates at a time, because the unpenalised b ties them. Each step takes the pair that
 /// violates the conditions most, by second-order information (Fan, Chen and Lin 2005). Nothing is random, so the same samples
-/// give the same bits.
+/// give the same bits. Many samples take minutes, so `go_on` is asked before each step whether the fit goes on.
 ///
 /// # Errors
-/// X has no rows or an entry that is not finite, the numbers of labels and samples differ, only one class occurs, C or γ is not
-/// positive, or the fit does not converge.
+/// [`MetricsError::GivenUp`] if it does not. X has no rows or an entry that is not finite, the numbers of labels and samples
+/// differ, only one class occurs, C or γ is not positive, or the fit does not converge.
 ///
 /// ```
 /// use layerwise_metrics::{Kernel, SVM_TOLERANCE, support_vectors};
@@ -124,7 +124,7 @@ const LEAST_CURVATURE: f64 = 1e-12;
 ///
 /// let x = array![[0.0], [1.0], [2.0], [3.0]];
 /// let labels = [false, false, true, true];
-/// let machine = support_vectors(x.view(), &labels, Kernel::Linear, 1.0, SVM_TOLERANCE)?;
+/// let machine = support_vectors(x.view(), &labels, Kernel::Linear, 1.0, SVM_TOLERANCE, &|| true)?;
 /// assert!(machine.decision(&[0.0]) < 0.0 && machine.decision(&[3.0]) > 0.0);
 /// # Ok::<(), layerwise_metrics::MetricsError>(())
 /// ```
@@ -134,6 +134,7 @@ pub fn support_vectors(
     kernel: Kernel,
     inverse_penalty: f64,
     tolerance: f64,
+    go_on: &dyn Fn() -> bool,
 ) -> Result<SupportVectors, MetricsError> {
     check_finite("x", x)?;
     let samples = x.nrows();
@@ -185,6 +186,9 @@ pub fn support_vectors(
     };
     let mut changes = 0;
     while let Some((i, j)) = dual.pair(tolerance) {
+        if !go_on() {
+            return Err(MetricsError::GivenUp);
+        }
         dual.change(i, j);
         changes += 1;
         if changes > MOST_CHANGES * samples {
@@ -351,8 +355,10 @@ mod tests {
         ] {
             let text = std::fs::read_to_string(folder().join(file)).unwrap();
             let (x, labels, expected) = golden(&text);
-            let fine = support_vectors(x.view(), &labels, kernel, 1.0, 1e-8).unwrap();
-            let coarse = support_vectors(x.view(), &labels, kernel, 1.0, SVM_TOLERANCE).unwrap();
+            let fit = |tolerance: f64| {
+                support_vectors(x.view(), &labels, kernel, 1.0, tolerance, &|| true).unwrap()
+            };
+            let (fine, coarse) = (fit(1e-8), fit(SVM_TOLERANCE));
             for (row, expected) in x.outer_iter().zip(expected) {
                 let row = row.to_vec();
                 assert!((fine.decision(&row) - expected).abs() < 1e-5, "{file}");
@@ -367,7 +373,11 @@ mod tests {
         // Two clusters on a line: the boundary is half-way, and only the nearest samples support it.
         let x = array![[-3.0], [-1.0], [1.0], [4.0]];
         let labels = [false, false, true, true];
-        let machine = support_vectors(x.view(), &labels, Kernel::Linear, 10.0, 1e-9).unwrap();
+        let fit = |go_on: &dyn Fn() -> bool| {
+            support_vectors(x.view(), &labels, Kernel::Linear, 10.0, 1e-9, go_on)
+        };
+        assert!(matches!(fit(&|| false), Err(MetricsError::GivenUp)));
+        let machine = fit(&|| true).unwrap();
         let weights = machine.weights().unwrap();
         assert!((weights[0] - 1.0).abs() < 1e-6 && machine.intercept.abs() < 1e-6);
         assert_eq!(machine.vectors().len(), 2);
@@ -378,7 +388,7 @@ mod tests {
     fn what_cannot_be_fitted_is_refused() {
         let x = array![[0.0], [1.0]];
         let refused = |labels: &[bool], kernel, penalty: f64| {
-            support_vectors(x.view(), labels, kernel, penalty, 1e-4)
+            support_vectors(x.view(), labels, kernel, penalty, 1e-4, &|| true)
                 .unwrap_err()
                 .to_string()
         };

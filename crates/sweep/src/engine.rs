@@ -8,12 +8,10 @@ mod unit;
 use crate::error::SweepError;
 use crate::fitting;
 use crate::grouping::{Together, Watching, groups, most_rows};
-use crate::measure::{Failure, Measure, Reached};
+use crate::measure::{Measure, Reached};
 use crate::plan::Plan;
-use layerwise_schedule::{Schedule, Source};
-use layerwise_transformer::{
-    Batch, Model, NotFinite, Taken, Team, TransformerError, Values, Workspace,
-};
+use layerwise_schedule::Source;
+use layerwise_transformer::{Batch, Model, Taken, Team, TransformerError, Values, Workspace};
 use ndarray::{Array2, s};
 use needed::Needed;
 use parts::{Parts, Watch};
@@ -23,8 +21,8 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use streaming::Streams;
+use unit::{Cut, Item, Unit};
 pub(crate) use unit::{Handed, Results};
-use unit::{Item, Unit};
 
 /// Results of earlier runs for items that are not finished, by the item's index in the run and the schedule's in the plan.
 pub(crate) type Known<S> = BTreeMap<usize, BTreeMap<usize, S>>;
@@ -42,11 +40,12 @@ pub struct Engine<'a, M> {
     measure: &'a M,
     threads: NonZeroUsize,
     stop: &'a AtomicBool,
+    give_up: &'a AtomicBool,
     watch: Watch<'a>,
 }
 
 impl<'a, M: Measure> Engine<'a, M> {
-    /// An engine with one thread and no stop signal.
+    /// An engine with one thread and no signals.
     pub fn new(model: &'a Model, plan: &'a Plan, measure: &'a M) -> Self {
         static NEVER: AtomicBool = AtomicBool::new(false);
         Self {
@@ -55,6 +54,7 @@ impl<'a, M: Measure> Engine<'a, M> {
             measure,
             threads: NonZeroUsize::MIN,
             stop: &NEVER,
+            give_up: &NEVER,
             watch: Watch(None),
         }
     }
@@ -68,6 +68,13 @@ impl<'a, M: Measure> Engine<'a, M> {
     /// one. Results of unfinished items are lost, except those that a [`Runner`](crate::Runner) writes to a journal.
     pub fn stop(self, stop: &'a AtomicBool) -> Self {
         Self { stop, ..self }
+    }
+
+    /// Sets a signal to end even sooner than after [`Engine::stop`], which need not be set then. Once it is true, each thread
+    /// also ends after a step of a plain schedule, and a measure where it calls [`Reached::go_on`]. Items that this cuts leave
+    /// no result of their plain schedule, and so none at all.
+    pub fn give_up(self, give_up: &'a AtomicBool) -> Self {
+        Self { give_up, ..self }
     }
 
     /// Runs every schedule on the given items, and hands over the results of each finished item.
@@ -115,7 +122,8 @@ impl<'a, M: Measure> Engine<'a, M> {
             true => (1, Some(Arc::new(Team::new(self.threads)))),
             false => (self.threads.get(), None),
         };
-        let groups = groups(&rows, most_rows(self.model), workers);
+        let most_items = self.measure.most_together();
+        let groups = groups(&rows, most_rows(self.model), most_items, workers);
         let needed: BTreeMap<usize, Arc<Needed>> = (0..groups.len())
             .filter_map(|group| {
                 Some((
@@ -281,7 +289,7 @@ where
                 Task::Begin(group) => self.begin(group, &mut workspace, None).map(drop),
                 Task::Branch(branching) => self.branch(branching, &mut workspace),
             };
-            if let Err(failure) = result {
+            if let Err(Cut::Failed(failure)) = result {
                 let mut queue = self.lock_queue();
                 // Tasks of an earlier turn still run, because they may fail first, unless results can no longer be handed over.
                 let turn = match self.is_unkept.load(Ordering::Relaxed) {
@@ -297,7 +305,15 @@ where
     }
 
     fn is_stopped(&self) -> bool {
-        self.engine.stop.load(Ordering::Relaxed)
+        self.engine.stop.load(Ordering::Relaxed) || self.go_on().is_err()
+    }
+
+    /// Whether items in hand go on.
+    fn go_on(&self) -> Result<(), SweepError> {
+        match self.engine.give_up.load(Ordering::Relaxed) {
+            true => Err(SweepError::GivenUp),
+            false => Ok(()),
+        }
     }
 
     fn lock_queue(&self) -> MutexGuard<'_, Queue<'a, M, E>> {
@@ -347,7 +363,7 @@ where
         group: usize,
         workspace: &mut Option<Workspace>,
         mut streams: Option<&mut Streams<'a, M>>,
-    ) -> Result<Arc<Unit<'a, M>>, E> {
+    ) -> Result<Arc<Unit<'a, M>>, Cut<E>> {
         let Engine {
             model,
             plan,
@@ -414,7 +430,10 @@ where
                 observers: watching.collect(),
                 taken: Taken::of(taken),
             };
-            model.run_steps(plain, &mut residual, w, &mut together, keep);
+            model.run_steps(plain, &mut residual, w, &mut together, |at, residual, w| {
+                keep(at, residual, w);
+                self.go_on()
+            })?;
             values.take(Source::Plain, together.taken);
             self.done(&unit, path.len() - 1, 1);
             residual
@@ -470,12 +489,26 @@ where
         kept.insert(fitting.unwrap_or_else(new))
     }
 
-    /// Runs the subtrees that leave the plain path at one of its nodes.
+    /// Runs the subtrees that leave the plain path at one of its nodes; after a stop, hands over what they have given.
     fn branch(
         &self,
         branching: Branching<'a, M>,
         workspace: &mut Option<Workspace>,
-    ) -> Result<(), E> {
+    ) -> Result<(), Cut<E>> {
+        let unit = Arc::clone(&branching.unit);
+        match self.leave_path(branching, workspace) {
+            Ok(()) if !self.is_stopped() => Ok(()),
+            Ok(()) | Err(Cut::GivenUp) => self.hand_over_parts(&unit),
+            failed => failed,
+        }
+    }
+
+    /// As `branch`, until a stop.
+    fn leave_path(
+        &self,
+        branching: Branching<'a, M>,
+        workspace: &mut Option<Workspace>,
+    ) -> Result<(), Cut<E>> {
         let Branching {
             unit,
             node,
@@ -489,11 +522,7 @@ where
             self.finish(&unit, node, &residual)?;
         }
         let children = self.children(&unit, node, on_path);
-        self.walk(&unit, children, residual, w)?;
-        match self.is_stopped() {
-            true => self.hand_over_parts(&unit),
-            false => Ok(()),
-        }
+        self.walk(&unit, children, residual, w)
     }
 
     /// Runs the subtrees of `children`, which all start from `residual`, until a stop; the last child overwrites it.
@@ -503,7 +532,7 @@ where
         mut children: Vec<usize>,
         mut residual: Array2<f32>,
         workspace: &mut Workspace,
-    ) -> Result<(), E> {
+    ) -> Result<(), Cut<E>> {
         // A loop and not recursion follows the last child, because schedules may be long.
         while let Some(last) = children.pop() {
             for child in children {
@@ -590,7 +619,8 @@ where
                 .embed(&together)
                 .map_err(|source| self.does_not_fit(unit, source))?;
             let mut taken = Taken::of(places);
-            model.run_steps(plain, &mut residual, workspace, &mut taken, |_, _, _| {});
+            let go_on = |_: usize, _: &Array2<f32>, _: &mut Workspace| self.go_on();
+            model.run_steps(plain, &mut residual, workspace, &mut taken, go_on)?;
             values.take(source, taken);
             if source == Source::Donor {
                 last = Some(residual);
@@ -600,7 +630,12 @@ where
     }
 
     /// Measures the schedules that end at a node.
-    fn finish(&self, unit: &Unit<'a, M>, node: usize, residual: &Array2<f32>) -> Result<(), E> {
+    fn finish(
+        &self,
+        unit: &Unit<'a, M>,
+        node: usize,
+        residual: &Array2<f32>,
+    ) -> Result<(), Cut<E>> {
         if self.ends(unit, node).is_empty() {
             return Ok(());
         }
@@ -630,43 +665,8 @@ where
             schedules: self.engine.plan.trie.ends(node),
             donor: None,
             states: residual.slice(s![item.rows.clone(), ..]),
+            give_up: self.engine.give_up,
         };
         unit.items.iter().map(reached).collect()
-    }
-
-    fn failed(
-        &self,
-        group: &Unit<'a, M>,
-        reached: &Reached<'_, M::Item>,
-        failure: Failure,
-    ) -> SweepError {
-        let unit = self.engine.measure.unit();
-        let rows = || {
-            let mut items = group.items.iter();
-            items
-                .find(|item| item.index == reached.index)
-                .map(|item| item.rows.clone())
-        };
-        let origin = |schedule: &Schedule| {
-            let longest = reached.batch.path_lengths().pop_last()?;
-            let values = group.values.get()?.of_rows(rows()?, longest);
-            // The tokens and the schedule fit, because they have run before.
-            NotFinite::first(reached.model, reached.batch, (schedule, &values)).ok()?
-        };
-        let member = &self.engine.plan.entries()[reached.schedules[0]].member;
-        match failure {
-            Failure::NotFinite { position } => SweepError::NotFinite {
-                schedule: member.edit.to_string(),
-                unit,
-                item: reached.index,
-                position,
-                origin: origin(&member.schedule),
-            },
-            Failure::Other(source) => SweepError::Measure {
-                unit,
-                item: reached.index,
-                source,
-            },
-        }
     }
 }

@@ -157,6 +157,9 @@ pub enum SweepError {
         /// Whether a journal keeps the finished items.
         kept: bool,
     },
+    /// Work in hand was given up ([`Runner::give_up`](crate::Runner::give_up)).
+    #[error("interrupted: the work in hand is given up, and begins anew in another run")]
+    GivenUp,
     /// The shares to be merged do not cover all items.
     #[error("{what}: the shares are not finished: missing {missing}")]
     Unfinished {

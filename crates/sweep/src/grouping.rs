@@ -11,16 +11,21 @@ pub(crate) const MOST_ROWS: usize = 256;
 /// The same for a model whose blocks are read once per group.
 const MOST_STREAMED_ROWS: usize = 1024;
 
-/// The largest number of items in a group.
+/// The largest number of items in a group, if the measure does not say fewer.
 pub(crate) const MOST_ITEMS: usize = 32;
 
 /// Groups consecutive items that run together, given the rows of each.
 ///
 /// Each of `threads` threads gets a group before any gets a second. Groups change no bit of any result.
-pub(crate) fn groups(rows: &[usize], most_rows: usize, threads: usize) -> Vec<Range<usize>> {
+pub(crate) fn groups(
+    rows: &[usize],
+    most_rows: usize,
+    most_items: usize,
+    threads: usize,
+) -> Vec<Range<usize>> {
     let all: usize = rows.iter().sum();
     let most_rows = most_rows.min(all.div_ceil(threads));
-    let most_items = MOST_ITEMS.min(rows.len().div_ceil(threads));
+    let most_items = most_items.min(rows.len().div_ceil(threads));
     let mut groups = Vec::new();
     let mut first = 0;
     let mut own = 0;
@@ -102,7 +107,7 @@ mod tests {
     fn short_items_are_together_and_long_ones_alone() {
         // The ends of consecutive groups.
         let check = |rows: &[usize], threads: usize, expected: &[usize]| {
-            let groups = groups(rows, MOST_ROWS, threads);
+            let groups = groups(rows, MOST_ROWS, MOST_ITEMS, threads);
             let starts = groups.iter().map(|group| group.start);
             let ends: Vec<usize> = groups.iter().map(|group| group.end).collect();
             assert!(starts.eq([0].into_iter().chain(ends.clone()).take(ends.len())));
@@ -114,8 +119,9 @@ mod tests {
         check(&[100, 100, 100, 300, 10], 1, &[2, 3, 4, 5]);
         check(&[16; 4], 2, &[2, 4]);
         check(&[16; 3], 8, &[1, 2, 3]);
-        let many = groups(&[1; 100], MOST_ROWS, 1);
+        let many = groups(&[1; 100], MOST_ROWS, MOST_ITEMS, 1);
         assert!(many.iter().all(|group| group.len() <= MOST_ITEMS));
         assert_eq!(many.last(), Some(&(96..100)));
+        assert_eq!(groups(&[0; 3], MOST_ROWS, 1, 2), [0..1, 1..2, 2..3]);
     }
 }

@@ -1,9 +1,12 @@
 //! The trait for what an engine measures.
 
+use crate::error::SweepError;
+use crate::grouping::MOST_ITEMS;
 use layerwise_transformer::{Batch, Model, ModelConfig, Observer};
 use ndarray::ArrayView2;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The name of a measure and the version of its numbers.
 ///
@@ -144,6 +147,11 @@ pub trait Measure: Sync {
     /// The work of an item, in any unit that is the same for all items; used for progress. By default its number of tokens.
     fn weight(&self, item: &Self::Item) -> usize {
         self.batch(item).rows().max(1)
+    }
+
+    /// The most items that the engine hands over together, from 1; results do not depend on it.
+    fn most_together(&self) -> usize {
+        MOST_ITEMS
     }
 
     /// The observer of an item's plain run.
@@ -287,6 +295,21 @@ pub struct Reached<'a, I> {
     /// The last residual stream, \[seq, model\], which [`Model::final_norm`] reads; [`Batch::rows_of`] returns the rows of a
     /// segment.
     pub states: ArrayView2<'a, f32>,
+    pub(crate) give_up: &'a AtomicBool,
+}
+
+impl<I> Reached<'_, I> {
+    /// Whether the measure goes on reading; one that takes seconds calls this now and then.
+    ///
+    /// # Errors
+    /// [`SweepError::GivenUp`] after the signal of [`Engine::give_up`](crate::Engine::give_up). A measure returns it as its
+    /// failure, directly or as the source of another error; then the item is not finished, and nothing has failed.
+    pub fn go_on(&self) -> Result<(), SweepError> {
+        match self.give_up.load(Ordering::Relaxed) {
+            true => Err(SweepError::GivenUp),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Why a measure fails.
@@ -306,6 +329,21 @@ impl Failure {
     /// Any other reason.
     pub fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
+    }
+
+    /// Whether the measure ended because [`Reached::go_on`] told it to.
+    pub(crate) fn is_given_up(&self) -> bool {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = match self {
+            Self::NotFinite { .. } => None,
+            Self::Other(error) => Some(&**error),
+        };
+        while let Some(error) = next {
+            if matches!(error.downcast_ref(), Some(SweepError::GivenUp)) {
+                return true;
+            }
+            next = error.source();
+        }
+        false
     }
 }
 

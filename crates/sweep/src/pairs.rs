@@ -148,6 +148,7 @@ fn as_sequence<'a>(reached: &Reached<'a, Pair>) -> Reached<'a, Vec<u32>> {
         schedules: reached.schedules,
         donor: None,
         states: reached.states,
+        give_up: reached.give_up,
     }
 }
 

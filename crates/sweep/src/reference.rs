@@ -106,6 +106,7 @@ pub fn add_means<'s>(
             sums: widths.iter().map(|width| vec![0.0; *width]).collect(),
         };
         for (at, tokens) in part.iter().enumerate() {
+            runner.go_on()?;
             let run = model.run(tokens, schedule, &mut summing);
             run.map_err(|source| {
                 Failure::other(SweepError::DoesNotFit {

@@ -51,19 +51,21 @@ pub struct RoundedSchedule {
 }
 
 impl Rounding {
-    /// Runs the plain schedule and a few of a plan's others on a model in f32, and on the same model rounded.
+    /// Runs the plain schedule and a few of a plan's others on a model in f32, and on the same model rounded. The runner says on
+    /// how many threads, and when to stop.
     ///
     /// # Errors
-    /// The sequence does not fit the model, or an output is not finite.
+    /// The sequence does not fit the model, an output is not finite, or the runner stops.
     pub fn between(
         exact: &Model,
         rounded: &Model,
         plan: &Plan,
         tokens: &[u32],
-        threads: NonZeroUsize,
+        runner: &Runner<'_>,
     ) -> Result<Self, SweepError> {
         let plain = &plan.entries()[0].member.schedule;
         let states = |model: &Model| {
+            runner.go_on()?;
             let residual = model.run(tokens, plain, &mut ()).map_err(does_not_fit)?;
             Ok::<_, SweepError>(model.final_norm(residual.slice(s![1.., ..])))
         };
@@ -71,6 +73,7 @@ impl Rounding {
         let positions = tokens.len() - 1;
         let mut compared = Compared::from_position(1);
         for first in (0..positions).step_by(POSITIONS) {
+            runner.go_on()?;
             let part = s![first..positions.min(first + POSITIONS), ..];
             let (p, q) = (
                 exact.unembed(exact_states.slice(part)),
@@ -83,8 +86,8 @@ impl Rounding {
         let count = SCHEDULES.min(altered);
         let few = plan.select((0..count).map(|i| 1 + (2 * i + 1) * altered / (2 * count)));
         let (in_f32, here) = (
-            statistics(exact, &few, tokens, threads)?,
-            statistics(rounded, &few, tokens, threads)?,
+            statistics(exact, &few, tokens, runner)?,
+            statistics(rounded, &few, tokens, runner)?,
         );
         let entries = few.entries().iter().zip(in_f32.iter().zip(&here)).skip(1);
         let mean = |mean: Option<f64>| mean.unwrap_or(f64::NAN);
@@ -227,14 +230,9 @@ fn statistics(
     model: &Model,
     plan: &Plan,
     tokens: &[u32],
-    threads: NonZeroUsize,
+    runner: &Runner<'_>,
 ) -> Result<Vec<Statistics>, SweepError> {
-    let measured = Runner::new().threads(threads).measure(
-        model,
-        plan,
-        &Divergence::new(),
-        &[tokens.to_vec()],
-    )?;
+    let measured = runner.measure(model, plan, &Divergence::new(), &[tokens.to_vec()])?;
     let units = measured.results.iter().map(Vec::as_slice);
     Ok(collect(plan.entries().len(), units))
 }
@@ -251,10 +249,8 @@ mod tests {
         let (model, other) = (Model::random(config.clone(), 3), Model::random(config, 4));
         let plan = Plan::new(model.stack(), &["drop(l)".parse().unwrap()], 64).unwrap();
         let tokens: Vec<u32> = (0..30).map(|at| at * 7 % 50).collect();
-        let between = |rounded| {
-            let threads = NonZeroUsize::MIN;
-            Rounding::between(&model, rounded, &plan, &tokens, threads).unwrap()
-        };
+        let between =
+            |rounded| Rounding::between(&model, rounded, &plan, &tokens, &Runner::new()).unwrap();
         let same = between(&model);
         assert_eq!((same.positions, same.schedules.len()), (29, 4));
         assert!(same.plain_kl_nats_max.abs() < 1e-9 && same.plain_top1_agreement == 1.0);

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 mod run;
 
@@ -42,6 +42,7 @@ const ENGINE_VERSION: &str = "4";
 pub struct Runner<'a> {
     threads: NonZeroUsize,
     stop: Option<&'a AtomicBool>,
+    give_up: Option<&'a AtomicBool>,
     progress: &'a dyn Progress,
     memory: Budget,
     shard: Shard,
@@ -230,6 +231,7 @@ impl Default for Runner<'_> {
         Self {
             threads: NonZeroUsize::MIN,
             stop: None,
+            give_up: None,
             progress: &(),
             memory: Budget::default(),
             shard: Shard::WHOLE,
@@ -272,6 +274,32 @@ impl<'a> Runner<'a> {
         Self {
             stop: Some(stop),
             ..self
+        }
+    }
+
+    /// Sets a signal to end even sooner than after [`Runner::stop`], which need not be set then. Once it is true, each thread
+    /// also ends after a step of the plain schedule, and a measure where it calls [`Reached::go_on`](crate::Reached::go_on).
+    /// Items that this cuts before the end of their plain schedule leave nothing; a resumed run begins them anew.
+    pub fn give_up(self, give_up: &'a AtomicBool) -> Self {
+        Self {
+            give_up: Some(give_up),
+            ..self
+        }
+    }
+
+    /// The signal of [`Runner::give_up`], if there is one.
+    pub fn give_up_signal(&self) -> Option<&'a AtomicBool> {
+        self.give_up
+    }
+
+    /// For work that takes long, within items of [`Work`](crate::Work) and between runs: whether it goes on.
+    ///
+    /// # Errors
+    /// [`SweepError::GivenUp`] after the signal of [`Runner::give_up`]. From within an item it ends the run as interrupted.
+    pub fn go_on(&self) -> Result<(), SweepError> {
+        match self.give_up {
+            Some(give_up) if give_up.load(Ordering::Relaxed) => Err(SweepError::GivenUp),
+            _ => Ok(()),
         }
     }
 

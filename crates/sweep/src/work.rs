@@ -8,7 +8,8 @@ type Read<'a, I, S> = dyn Fn(usize, &I) -> Result<S, Failure> + Sync + 'a;
 
 /// A function of each item as a [`Measure`]: over a block of weights, a fold of a probe, a document to search.
 ///
-/// It runs under [`Plan::plain`](crate::Plan::plain), once per item. The function captures whatever else it needs.
+/// It runs under [`Plan::plain`](crate::Plan::plain), once per item. The function captures whatever else it needs. If it takes
+/// seconds, that is also the run's [`Runner`](crate::Runner), whose [`go_on`](crate::Runner::go_on) it calls now and then.
 ///
 /// ```
 /// use layerwise_sweep::{MeasureId, Plan, Runner, Work, WorkBytes};
@@ -126,6 +127,11 @@ impl<I: Sync, S: Clone + Send> Measure for Work<'_, I, S> {
 
     fn plain(&self, reached: &Reached<'_, I>, _: Option<()>) -> Result<((), S), Failure> {
         Ok(((), (self.read)(reached.index, reached.item)?))
+    }
+
+    /// A stop waits for one item and not for several.
+    fn most_together(&self) -> usize {
+        1
     }
 
     /// Never called: an item without tokens has no altered schedules.

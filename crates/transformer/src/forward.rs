@@ -23,6 +23,7 @@ use layerwise_kernels::gemm::{Precision, Scratch};
 use layerwise_kernels::team::Team;
 use layerwise_schedule::{Part, Schedule, Site, Stage, Step, Sublayer, ends_of_runs};
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, s};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// The buffers for running blocks on one [`Batch`], allocated once and used for every step.
@@ -215,12 +216,12 @@ impl Model {
         let mut residual = self.embed(&batch)?;
         program.check(self, &batch)?;
         let mut workspace = Workspace::new(self, &batch);
-        self.run_steps(
+        let Ok(()) = self.run_steps(
             program,
             &mut residual,
             &mut workspace,
             observer,
-            |_, _, _| {},
+            |_, _, _| Ok::<(), Infallible>(()),
         );
         Ok(residual)
     }
@@ -228,12 +229,15 @@ impl Model {
     /// Runs the steps of a program for this model's [`stack`](Model::stack) on a first residual stream, in place. After each step
     /// it calls `after` with the number of steps done, the stream, and the workspace, which `after` may use.
     ///
+    /// # Errors
+    /// That of `after`, which ends the run there.
+    ///
     /// # Panics
     /// If the workspace was made for another batch, a step names a block that the model lacks, or the program lacks values that
     /// an edit takes.
     ///
     /// ```
-    /// use layerwise_transformer::{Batch, Model, ModelConfig, Workspace};
+    /// use layerwise_transformer::{Batch, Model, ModelConfig, TransformerError, Workspace};
     ///
     /// let model = Model::random(ModelConfig::tiny(), 0);
     /// let batch = Batch::from(&[0, 5, 3]);
@@ -242,25 +246,31 @@ impl Model {
     /// let mut lenses = Vec::new();
     /// model.run_steps(&model.plain(), &mut stream, &mut workspace, &mut (), |_, stream, _| {
     ///     lenses.push(model.standard_lens(stream.view()));
-    /// });
+    ///     Ok::<(), TransformerError>(())
+    /// })?;
     /// assert_eq!(lenses.len(), 8); // attention and MLP of 4 blocks
     /// assert_eq!(lenses[7], model.logits(&batch, &model.plain())?);
-    /// # Ok::<(), layerwise_transformer::TransformerError>(())
+    /// # Ok::<(), TransformerError>(())
     /// ```
-    pub fn run_steps<'p>(
+    pub fn run_steps<'p, E>(
         &self,
         program: impl Into<Program<'p>>,
         residual: &mut Array2<f32>,
         workspace: &mut Workspace,
         observer: &mut dyn Observer,
-        mut after: impl FnMut(usize, &Array2<f32>, &mut Workspace),
-    ) {
+        mut after: impl FnMut(usize, &Array2<f32>, &mut Workspace) -> Result<(), E>,
+    ) -> Result<(), E> {
         let Program { schedule, values } = program.into();
         let mut reading = Reading::new(observer);
         reading.overlaid = Overlaid::new(schedule.overlay(), values, &workspace.segments);
         reading.offer(Site::Embed, || residual.view_mut().into_dyn());
         let steps = schedule.steps();
-        self.steps(steps, residual, workspace, &mut reading, &mut after);
+        for (at, step) in steps.iter().enumerate() {
+            let ends = ends_of_runs(steps, at);
+            self.step(step, ends, residual, workspace, &mut reading);
+            after(at + 1, residual, workspace)?;
+        }
+        Ok(())
     }
 
     /// Logits \[seq, vocab\] under a schedule.
@@ -339,7 +349,7 @@ impl Model {
             None => reading.offer(Site::Embed, || residual.view_mut().into_dyn()),
             Some(step) => {
                 let steps = std::slice::from_ref(step);
-                self.steps(steps, residual, workspace, &mut reading, &mut |_, _, _| {});
+                self.steps(steps, residual, workspace, &mut reading);
             }
         }
     }
@@ -372,8 +382,7 @@ impl Model {
         reading.kept = kept;
         reading.overlaid = Overlaid::new(schedule.overlay(), None, &workspace.segments);
         reading.offer(Site::Embed, || residual.view_mut().into_dyn());
-        let steps = schedule.steps();
-        self.steps(steps, residual, workspace, &mut reading, &mut |_, _, _| {});
+        self.steps(schedule.steps(), residual, workspace, &mut reading);
     }
 
     pub(crate) fn check_schedule(&self, schedule: &Schedule) -> Result<(), TransformerError> {
@@ -386,19 +395,17 @@ impl Model {
         }
     }
 
-    /// Runs consecutive steps; calls `after` with the number of steps done, the stream after each, and the workspace.
+    /// Runs consecutive steps.
     fn steps(
         &self,
         steps: &[Step],
         residual: &mut Array2<f32>,
         workspace: &mut Workspace,
         reading: &mut Reading<'_>,
-        after: &mut dyn FnMut(usize, &Array2<f32>, &mut Workspace),
     ) {
         for (at, step) in steps.iter().enumerate() {
             let ends = ends_of_runs(steps, at);
             self.step(step, ends, residual, workspace, reading);
-            after(at + 1, residual, workspace);
         }
     }
 
@@ -425,13 +432,7 @@ impl Model {
                 let mut total = Array2::zeros(residual.dim());
                 for branch in branches {
                     let mut own = residual.clone();
-                    self.steps(
-                        branch.steps(),
-                        &mut own,
-                        workspace,
-                        reading,
-                        &mut |_, _, _| {},
-                    );
+                    self.steps(branch.steps(), &mut own, workspace, reading);
                     own -= &*residual;
                     total.scaled_add(branch.weight() as f32, &own);
                 }

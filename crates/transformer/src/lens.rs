@@ -138,17 +138,24 @@ impl Model {
     ///
     /// This holds because the centred state times the gain, before β is added, differs only by its scale.
     ///
+    /// `go_on` is called again and again, because many states of a long sequence take long.
+    ///
+    /// # Errors
+    /// That of `go_on`, which ends the comparison.
+    ///
     /// # Panics
     /// If there is no state, or the states differ in shape.
     ///
     /// ```
     /// use layerwise_transformer::{Model, ModelConfig, Recording, Site};
+    /// use std::convert::Infallible;
     ///
     /// let model = Model::random(ModelConfig::tiny(), 0); // 4 blocks
     /// let mut streams = Recording::of(model.config(), &[Site::ResidPost])?;
     /// model.run(&[0, 5, 3], &model.plain(), &mut streams)?;
     /// let stream = |block| streams.matrix(Some(block), Site::ResidPost).expect("a block");
-    /// let found = model.compare_lenses(&[model.lens_state(stream(0)), model.lens_state(stream(3))]);
+    /// let states = [model.lens_state(stream(0)), model.lens_state(stream(3))];
+    /// let Ok(found) = model.compare_lenses(&states, || Ok::<(), Infallible>(()));
     /// // KL(output ‖ lens) at the last position, in nats.
     /// let kl = |state: usize| {
     ///     let lens = &found.standard[state][2];
@@ -157,7 +164,11 @@ impl Model {
     /// assert!(kl(0) > 0.0 && kl(1).abs() < 1e-4);
     /// # Ok::<(), layerwise_transformer::TransformerError>(())
     /// ```
-    pub fn compare_lenses(&self, states: &[LensState]) -> LensComparisons {
+    pub fn compare_lenses<E>(
+        &self,
+        states: &[LensState],
+        go_on: impl FnMut() -> Result<(), E>,
+    ) -> Result<LensComparisons, E> {
         let last = states.last().expect("there is at least one state");
         let scales =
             Array2::from_shape_fn((states.len(), last.scales.len()), |(state, position)| {
@@ -176,12 +187,13 @@ impl Model {
         };
         let normed: Vec<ArrayView2<'_, f32>> =
             states.iter().map(|state| state.normed.view()).collect();
-        let found = compare(last.normed.view(), &normed, self.unembedding(), rescaling);
-        LensComparisons {
+        let reference = last.normed.view();
+        let found = compare(reference, &normed, self.unembedding(), rescaling, go_on)?;
+        Ok(LensComparisons {
             standard: found.plain,
             legacy: found.rescaled,
             output: found.reference,
-        }
+        })
     }
 
     /// The mean that the final norm subtracts from a row \[model\] of the residual stream, and its divisor.

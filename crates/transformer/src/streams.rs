@@ -4,6 +4,7 @@ use crate::values::Program;
 use crate::{Model, TransformerError, Workspace};
 use layerwise_schedule::{Schedule, Step, Sublayer};
 use ndarray::{Array2, s};
+use std::convert::Infallible;
 
 /// A residual stream of the last position.
 #[derive(Clone, Debug)]
@@ -54,18 +55,15 @@ impl Model {
             _ => None,
         };
         let mut keep = |done: usize, residual: &Array2<f32>, _: &mut Workspace| {
-            let Some(at) = done.checked_sub(1) else {
-                return;
-            };
-            if whole(at).is_some() {
-                return;
+            if let Some(at) = done.checked_sub(1).filter(|at| whole(*at).is_none()) {
+                let block = at.checked_sub(1).and_then(whole);
+                let made_by =
+                    block.map_or_else(|| steps[at].to_string(), |block| format!("block {block}"));
+                streams.push(stream(made_by, residual));
             }
-            let block = at.checked_sub(1).and_then(whole);
-            let made_by =
-                block.map_or_else(|| steps[at].to_string(), |block| format!("block {block}"));
-            streams.push(stream(made_by, residual));
+            Ok::<(), Infallible>(())
         };
-        self.run_steps(schedule, &mut residual, &mut workspace, &mut (), &mut keep);
+        let Ok(()) = self.run_steps(schedule, &mut residual, &mut workspace, &mut (), &mut keep);
         Ok(streams)
     }
 }

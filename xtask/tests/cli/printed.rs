@@ -164,6 +164,7 @@ fn an_interrupt_leaves_nothing_and_says_so() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{said}");
     assert!(said.contains("of 20000 sequences of the sweep are finished, and none is kept"));
+    assert!(said.contains("what takes longer than 5 seconds is given up; Ctrl-C again"));
     assert!(!said.contains("resumes there"), "{said}");
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
     assert_eq!(printed.sandbox.contents(), before);

@@ -10,7 +10,7 @@ use super::scores::{Asked, Scores, scores};
 use super::table::{About, AlphaRecord, ConfidenceRecord, GateRecord, Record, ShareRecord};
 use super::writing;
 use crate::core::error::{ExperimentError, OfShare, Place};
-use crate::core::subject::Subject;
+use crate::core::subject::{Runs, Subject};
 use crate::core::tables::Tables;
 use layerwise_corpus::Tokenizer;
 use layerwise_transcripts::{
@@ -145,7 +145,7 @@ fn of_set(
     let names = [subject.name, set.name.as_str(), normaliser.name()];
     let is_whole = said.is_some();
     let mut notes = match said {
-        Some(said) => of_words(names, &words, said, tables)?,
+        Some(said) => of_words(&subject.runs, names, &words, said, tables)?,
         // The share has corrections to write, too.
         None => Vec::new(),
     };
@@ -163,6 +163,7 @@ fn of_set(
 
 /// Adds the lines about all systems of one set.
 fn of_words(
+    runs: &Runs<'_>,
     names: [&str; 3],
     words: &Words<'_>,
     said: Said,
@@ -214,6 +215,7 @@ fn of_words(
         let systems =
             System::of_corrected(&method, &set, &corrected, tuning, gated, tokens, vocabulary);
         for system in systems {
+            runs.go_on()?;
             if system.inexact > 0 && !system.is_gated() {
                 notes.push(format!(
                     "{}: {}: {} lattices were searched with a beam of {}",

@@ -75,9 +75,14 @@ pub(super) fn scores(
         |chunk| numbers(chunk, asked.vocabulary),
         |kept| fits(kept, asked),
         |number, chunk| {
-            let options = Options::new().bos(bos);
+            let mut options = Options::new().bos(bos);
+            if let Some(give_up) = subject.runs.runner.give_up_signal() {
+                options = options.stop(give_up);
+            }
             let model = Scorer::new(subject.model, tokenizer, options)?;
-            of_chunk(chunk, asked, Counted::new(model)).map_err(|error| told(error, number * LISTS))
+            let found = of_chunk(chunk, asked, Counted::new(model));
+            subject.runs.go_on()?;
+            found.map_err(|error| told(error, number * LISTS))
         },
     )?;
     let mut scores = Scores {

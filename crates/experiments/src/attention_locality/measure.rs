@@ -3,7 +3,7 @@
 use super::table::{Measure, Record};
 use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
-use crate::core::plain::{Observation, Observed, Watch};
+use crate::core::plain::{GoOn, Observation, Observed, Watch};
 use crate::core::sample::{TEXT, Units};
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
@@ -110,7 +110,7 @@ impl Observer for Blocks {
 }
 
 impl Watch for Blocks {
-    fn finish(self: Box<Self>) -> Result<Value, ExperimentError> {
+    fn finish(self: Box<Self>, _: GoOn<'_>) -> Result<Value, ExperimentError> {
         Ok(serde_json::to_value(self.0)?)
     }
 }

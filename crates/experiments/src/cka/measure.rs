@@ -3,7 +3,7 @@
 use super::table::{Estimator, Record};
 use crate::core::error::{ExperimentError, Place};
 use crate::core::floats::Floats;
-use crate::core::plain::{Observation, Observed, Watch};
+use crate::core::plain::{GoOn, Observation, Observed, Watch};
 use crate::core::sample::Units;
 use crate::core::subject::Subject;
 use crate::core::tables::Tables;
@@ -268,7 +268,7 @@ impl Observer for Streams {
 }
 
 impl Watch for Streams {
-    fn finish(self: Box<Self>) -> Result<Value, ExperimentError> {
+    fn finish(self: Box<Self>, _: GoOn<'_>) -> Result<Value, ExperimentError> {
         Ok(serde_json::to_value(self.vectors()?)?)
     }
 }

@@ -74,25 +74,27 @@ pub fn trace(model: &Model, tokens: usize) -> Vec<u32> {
 }
 
 /// Times prompts of this many tokens and decoding after them, interleaved. Returns the times of each schedule for each
-/// repetition that counts.
+/// repetition that counts. Calls `go_on` before each prompt and each token.
 ///
 /// # Errors
-/// Prompts with their continuations do not fit the model, or a schedule was made for another stack.
-pub fn times(
+/// Prompts with their continuations do not fit the model, a schedule was made for another stack, or that of `go_on`.
+pub fn times<E: From<TransformerError>>(
     model: &Model,
     schedules: &[&Schedule],
     prompt: usize,
     budget: Budget,
     clock: &dyn Clock,
-) -> Result<Vec<Vec<Times>>, TransformerError> {
+    go_on: impl Fn() -> Result<(), E>,
+) -> Result<Vec<Vec<Times>>, E> {
     let tokens = trace(model, prompt + budget.decoded);
-    let timed = |state: &mut State<'_>, tokens: &[u32]| -> Result<f64, TransformerError> {
+    let timed = |state: &mut State<'_>, tokens: &[u32]| -> Result<f64, E> {
+        go_on()?;
         let started = clock.seconds();
         let residual = state.extend(tokens)?;
         black_box(state.logits(residual.slice(s![residual.nrows() - 1.., ..])));
         Ok(clock.seconds() - started)
     };
-    let repetition = || -> Result<Vec<Times>, TransformerError> {
+    let repetition = || -> Result<Vec<Times>, E> {
         let mut states = Vec::new();
         let mut prefill = Vec::new();
         for schedule in schedules {
@@ -158,7 +160,8 @@ pub fn speeds(
         let of = |cached| cost.bytes_of_token(schedule, cached, weight, number) as f64;
         (prompt..prompt + budget.decoded).map(of).sum::<f64>() / budget.decoded as f64
     };
-    let kept = times(model, schedules, prompt, budget, clock)?;
+    let go_on = || Ok::<(), TransformerError>(());
+    let kept = times(model, schedules, prompt, budget, clock, go_on)?;
     let speed = |(at, schedule): (usize, &&Schedule)| {
         let mean = |of: &dyn Fn(&Times) -> f64| over(kept.iter().map(|times| of(&times[at])));
         let bytes_per_token = bytes(schedule);

@@ -5,7 +5,7 @@
 
 use super::error::{ExperimentError, Place};
 use super::subject::Runs;
-use layerwise_sweep::{Counted, Failure, Measure, MeasureId, Reached, cost};
+use layerwise_sweep::{Counted, Failure, Measure, MeasureId, Reached, SweepError, cost};
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer};
 use ndarray::ArrayViewD;
 use serde::de::DeserializeOwned;
@@ -45,12 +45,15 @@ pub trait Observation: Sync {
 
 /// Watches one sequence.
 pub trait Watch: Observer {
-    /// The result for the sequence, for the journal.
+    /// The result for the sequence, for the journal. If this takes seconds, it calls `go_on` now and then.
     ///
     /// # Errors
-    /// Numbers are not finite.
-    fn finish(self: Box<Self>) -> Result<Value, ExperimentError>;
+    /// Numbers are not finite, or that of `go_on`.
+    fn finish(self: Box<Self>, go_on: GoOn<'_>) -> Result<Value, ExperimentError>;
 }
+
+/// Whether the reading of a sequence goes on ([`Reached::go_on`]).
+pub type GoOn<'a> = &'a dyn Fn() -> Result<(), SweepError>;
 
 /// The results of observations on a text.
 #[derive(Default)]
@@ -211,7 +214,8 @@ impl<'s> Measure for Plain<'s> {
         check_finite(reached)?;
         let mut sequence = Sequence::new();
         for (id, watch) in observed.into_iter().flat_map(|observed| observed.watchers) {
-            let left = watch.finish();
+            reached.go_on()?;
+            let left = watch.finish(&|| reached.go_on());
             sequence.insert(id.to_owned(), left.at(|| id.to_owned())?);
         }
         Ok(((), sequence))

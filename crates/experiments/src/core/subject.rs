@@ -258,6 +258,14 @@ impl Runs<'_> {
         }
     }
 
+    /// Called now and then by work that takes seconds, within an item or between runs: whether it goes on.
+    ///
+    /// # Errors
+    /// The user interrupted a while ago ([`Runner::go_on`]).
+    pub fn go_on(&self) -> Result<(), ExperimentError> {
+        Ok(self.runner.go_on()?)
+    }
+
     /// Takes memory until the returned value is dropped.
     ///
     /// # Errors
@@ -265,5 +273,33 @@ impl Runs<'_> {
     pub fn hold(&self, what: &str, bytes: usize) -> Result<Held, ExperimentError> {
         let what = format!("{}: {what}", self.model.name);
         Ok(self.runner.budget().hold(&what, bytes as u64)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::error::Place;
+    use crate::core::testing::runs;
+    use layerwise_sweep::SweepError;
+    use layerwise_transformer::ModelConfig;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn an_item_that_is_given_up_is_no_failure() {
+        let model = Model::random(ModelConfig::tiny(), 1);
+        let give_up = AtomicBool::new(false);
+        let mut runs = runs(&model, 1);
+        runs.runner = runs.runner.give_up(&give_up);
+        let outcome = runs.over(&[0; 3], WorkBytes::default(), |at, _| {
+            give_up.store(at == 1, Ordering::Relaxed);
+            runs.go_on().at(|| format!("item {at}"))
+        });
+        match outcome.map(drop) {
+            Err(ExperimentError::Sweep(SweepError::Interrupted { finished, all, .. })) => {
+                assert_eq!((finished, all), (1, 3));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What skipping a block changes in the updates of later blocks and in the output, of one sequence.
 
 use crate::core::error::ExperimentError;
+use crate::core::subject::Runs;
 use layerwise_metrics::distribution::softmax;
 use layerwise_transformer::{Address, Model, ModelConfig, Observer, Site, Workspace};
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMutD, Axis, Ix2, Slice, s};
@@ -176,14 +177,19 @@ pub(super) fn most_bytes(config: &ModelConfig, seq: usize) -> usize {
 /// The effects of skipping each block of the plain model, within each reach.
 ///
 /// # Errors
-/// Outputs that are not finite.
-pub(super) fn of_sequence(model: &Model, tokens: &[u32]) -> Result<[Effects; 2], ExperimentError> {
+/// Outputs that are not finite, or an interrupt.
+pub(super) fn of_sequence(
+    runs: &Runs<'_>,
+    tokens: &[u32],
+) -> Result<[Effects; 2], ExperimentError> {
+    let model = runs.model.model;
     let plain = model.plain();
     let mut streams = Streams::default();
     let end = model.run(tokens, &plain, &mut streams)?;
     let mut both = [Effects::default(), Effects::default()];
     for (reach, effects) in Reach::BOTH.into_iter().zip(&mut both) {
         for block in 0..model.config().layers {
+            runs.go_on()?;
             let mut skipping = Skipping {
                 block,
                 reach,
@@ -203,6 +209,7 @@ pub(super) fn of_sequence(model: &Model, tokens: &[u32]) -> Result<[Effects; 2],
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::testing::runs;
     use layerwise_schedule::{Edit, Schedule};
     use layerwise_transformer::Recording;
     use ndarray::aview1;
@@ -276,7 +283,7 @@ mod tests {
     fn only_later_blocks_carry_it_to_future_positions() {
         let model = Model::random(ModelConfig::tiny(), 3);
         let layers = model.config().layers;
-        let [all, future] = of_sequence(&model, &TOKENS).unwrap();
+        let [all, future] = of_sequence(&runs(&model, 1), &TOKENS).unwrap();
         assert_eq!(all.updates.len(), pairs(layers).count());
         assert_eq!(future.outputs.len(), layers);
         // Nothing attends after the last block, and the future positions keep it.

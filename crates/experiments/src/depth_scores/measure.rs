@@ -62,7 +62,7 @@ pub(super) fn measure(
         Clone::clone,
         fits,
         |index, tokens| {
-            let effects = effects::of_sequence(subject.model, tokens);
+            let effects = effects::of_sequence(&subject.runs, tokens);
             effects.at(|| format!("sequence {index}"))
         },
     )?;

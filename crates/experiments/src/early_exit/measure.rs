@@ -361,7 +361,11 @@ pub(super) fn measure(
     for rule in RULES {
         for own in tasks {
             for vocab in vocabs(rule, own, layers) {
-                let trained = match rule.is_trained().then(|| trained(rule, own, vocab)) {
+                let trained = rule
+                    .is_trained()
+                    .then(|| trained(subject, rule, own, vocab));
+                subject.runs.go_on()?;
+                let trained = match trained {
                     None => None,
                     Some(Ok(trained)) => Some(trained),
                     Some(Err(error)) => {
@@ -413,10 +417,17 @@ fn thresholds(rule: Rule, layers: usize) -> Vec<f64> {
     known.to_vec()
 }
 
-fn trained(rule: Rule, task: &Read, vocab: Vocab) -> Result<Trained, ExitError> {
+fn trained(
+    subject: &Subject<'_>,
+    rule: Rule,
+    task: &Read,
+    vocab: Vocab,
+) -> Result<Trained, ExitError> {
     let instances = task.training.iter().map(Instance::readings);
     let is_final = |at: usize, reading: &Reading| task.training[at].is_final(reading, vocab);
-    Trained::new(rule, &instances.collect::<Vec<_>>(), vocab, is_final, SEED)
+    let instances: Vec<&[Reading]> = instances.collect();
+    let go_on = || subject.runs.go_on().is_ok();
+    Trained::new(rule, &instances, vocab, is_final, SEED, &go_on)
 }
 
 /// The readings of one task, all of whose items are test items, and the memory for rules.

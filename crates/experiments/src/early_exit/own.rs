@@ -76,7 +76,9 @@ pub fn train(
         }
     };
     let readings: Vec<&[Reading]> = read.test.iter().map(Instance::readings).collect();
-    let trained = Trained::new(rule, &readings, vocab, is_final, seed);
+    let go_on = || subject.runs.go_on().is_ok();
+    let trained = Trained::new(rule, &readings, vocab, is_final, seed, &go_on);
+    subject.runs.go_on()?;
     Ok((trained.at(|| task.name.clone())?, Instances::of(read)))
 }
 
@@ -144,7 +146,7 @@ pub fn evaluate(
     applied.shown = Some(tested.threshold);
     applied.times = times::of_prompts(subject, read, &tested.stop(), timed)?;
     let recording = Recording::new(subject);
-    let mut thresholds = thresholds(&applied, read);
+    let mut thresholds = thresholds(subject, &applied, read)?;
     thresholds.retain(|threshold| *threshold != tested.threshold);
     thresholds.insert(0, tested.threshold);
     let mut tables = Tables::default();
@@ -161,9 +163,17 @@ pub fn evaluate(
 }
 
 /// Some of the scores that occur.
-fn thresholds(applied: &Applied<'_>, read: &Read) -> Vec<f64> {
-    let scores = |instance: &Instance| applied.scores(instance.readings());
-    spread(read.test.iter().flat_map(scores).collect())
+fn thresholds(
+    subject: &Subject<'_>,
+    applied: &Applied<'_>,
+    read: &Read,
+) -> Result<Vec<f64>, ExperimentError> {
+    let mut scores = Vec::new();
+    for instance in &read.test {
+        subject.runs.go_on()?;
+        scores.extend(applied.scores(instance.readings()));
+    }
+    Ok(spread(scores))
 }
 
 /// Scores spread evenly, and the greatest ones at distances from the end that double: where few stops are right, only

@@ -2,7 +2,7 @@
 
 use layerwise_exits::{Reading, Vocab};
 use layerwise_metrics::{cosine, distribution};
-use layerwise_sweep::{Failure, Measure, MeasureId, Reached};
+use layerwise_sweep::{Failure, Measure, MeasureId, Reached, SweepError};
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
 use ndarray::{Array2, ArrayViewD, Axis, Ix2, s};
 use serde::{Deserialize, Serialize};
@@ -141,7 +141,12 @@ pub(super) struct Readings {
 
 impl Readings {
     /// `None` if a logit is not finite.
-    fn of(&self, model: &Model, group: &Group, streams: &Streams) -> Option<Vec<Position>> {
+    fn of(
+        &self,
+        reached: &Reached<'_, Group>,
+        streams: &Streams,
+    ) -> Result<Option<Vec<Position>>, SweepError> {
+        let (model, group) = (reached.model, reached.item);
         let places: Vec<(&Prompt, usize)> = group
             .prompts
             .iter()
@@ -156,18 +161,24 @@ impl Readings {
         for (pair, run) in streams.kept.windows(2).zip(1..) {
             let (before, states) = (&pair[0], &pair[1]);
             for first in (0..places.len()).step_by(ROWS) {
+                reached.go_on()?;
                 let last = (first + ROWS).min(places.len());
                 let logits = model.standard_lens(states.slice(s![first..last, ..]));
                 for row in first..last {
                     let (prompt, at) = places[row];
                     let logits = logits.row(row - first);
                     if run == blocks {
-                        let likely = distribution::top(logits, count).ok()?;
+                        let Ok(likely) = distribution::top(logits, count) else {
+                            return Ok(None);
+                        };
                         best[row] = likely.iter().map(|likely| likely.token).collect();
                     }
                     // A stream of zeros resembles no other.
                     let state = cosine(before.row(row), states.row(row)).unwrap_or(0.0);
-                    let reading = Reading::of(logits, &prompt.options, &best[row], state)?;
+                    let read = Reading::of(logits, &prompt.options, &best[row], state);
+                    let Some(reading) = read else {
+                        return Ok(None);
+                    };
                     let own = &mut positions[row];
                     if let Some(gold) = prompt.gold[at] {
                         let logit = |token: u32| f64::from(logits[token as usize]);
@@ -179,7 +190,7 @@ impl Readings {
                 }
             }
         }
-        Some(positions)
+        Ok(Some(positions))
     }
 }
 
@@ -225,7 +236,7 @@ impl Measure for Readings {
             rows: Vec::new(),
             kept: Vec::new(),
         });
-        let readings = self.of(reached.model, reached.item, &streams);
+        let readings = self.of(reached, &streams)?;
         let position = streams.rows.first().copied().unwrap_or(0);
         Ok(((), readings.ok_or(Failure::NotFinite { position })?))
     }

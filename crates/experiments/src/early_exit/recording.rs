@@ -122,9 +122,13 @@ impl<'a> Recording<'a> {
         tables: &mut Tables,
     ) -> Result<Checked, ExperimentError> {
         let mut all: Vec<(f64, Vec<usize>)> = Vec::new();
-        let scores = task.test.iter().map(|it| applied.scores(it.readings()));
-        let scores: Vec<Vec<f64>> = scores.collect();
+        let scores = task.test.iter().map(|it| {
+            self.subject.runs.go_on()?;
+            Ok(applied.scores(it.readings()))
+        });
+        let scores = scores.collect::<Result<Vec<Vec<f64>>, ExperimentError>>()?;
         for &threshold in thresholds {
+            self.subject.runs.go_on()?;
             let exits = scores
                 .iter()
                 .map(|own| exit(applied.rule, own, threshold, applied.least, applied.every));

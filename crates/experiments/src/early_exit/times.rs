@@ -4,7 +4,7 @@ use super::instance::Read;
 use super::table::TimeRecord;
 use crate::core::clock::{Clock, over, trace};
 use crate::core::error::ExperimentError;
-use crate::core::subject::Subject;
+use crate::core::subject::{Runs, Subject};
 use crate::core::tables::Tables;
 use layerwise_exits::{Stop, Vocab};
 use layerwise_metrics::median;
@@ -85,7 +85,7 @@ pub(super) fn record(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), E
     let full = Timed::full(config.layers);
     let at = all.iter().position(|own| *own == full).unwrap_or(0);
     let measured = match subject.clock {
-        Some(clock) => Some(measured(subject.model, &all, lengths, clock)?),
+        Some(clock) => Some(measured(&subject.runs, &all, lengths, clock)?),
         None => None,
     };
     for (setting, name) in SETTINGS.into_iter().enumerate() {
@@ -198,7 +198,7 @@ pub(super) fn of_prompts(
         let seconds = |exit: &mut dyn Exit, answer: &dyn Fn(Array1<f32>, usize)| {
             let state = ExitingState::new(model, prompt.len(), Missing::Recompute)?;
             let mut state = state.with_team(clock.team());
-            timed(clock, || {
+            timed(&subject.runs, clock, || {
                 let (stream, blocks) = state.extend(prompt, exit)?;
                 answer(stream, blocks);
                 Ok(())
@@ -224,9 +224,11 @@ pub(super) fn of_prompts(
 }
 
 fn timed(
+    runs: &Runs<'_>,
     clock: &dyn Clock,
     run: impl FnOnce() -> Result<(), TransformerError>,
 ) -> Result<f64, ExperimentError> {
+    runs.go_on()?;
     let started = clock.seconds();
     run()?;
     Ok(clock.seconds() - started)
@@ -234,12 +236,12 @@ fn timed(
 
 /// Seconds of each setting, interleaved, `[setting][repetition][stop]`.
 fn measured(
-    model: &Model,
+    runs: &Runs<'_>,
     all: &[Timed],
     lengths: Lengths,
     clock: &dyn Clock,
 ) -> Result<[Vec<Vec<f64>>; 3], ExperimentError> {
-    let prompt = lengths.prompt;
+    let (model, prompt) = (runs.model.model, lengths.prompt);
     let tokens = trace(model, prompt + lengths.decoded);
     let mut shots = State::new(model, &model.plain(), tokens.len())?.with_team(clock.team());
     if lengths.shared > 0 {
@@ -252,19 +254,23 @@ fn measured(
             let state = ExitingState::new(model, tokens.len(), Missing::Recompute)?;
             let mut state = state.with_team(clock.team());
             let mut exit = *own;
-            whole.push(timed(clock, || {
+            whole.push(timed(runs, clock, || {
                 state.extend(&tokens[..prompt], &mut exit).map(drop)
             })?);
             states.push(state);
             let mut after = ExitingState::after(shots.fork(), Missing::Recompute)?;
             let rest = &tokens[lengths.shared..prompt];
-            question.push(timed(clock, || after.extend(rest, &mut exit).map(drop))?);
+            question.push(timed(runs, clock, || {
+                after.extend(rest, &mut exit).map(drop)
+            })?);
         }
         let mut decoding = vec![Vec::new(); all.len()];
         for at in prompt..tokens.len() {
             for ((state, own), times) in states.iter_mut().zip(all).zip(&mut decoding) {
                 let (token, mut exit) = (&tokens[at..=at], *own);
-                times.push(timed(clock, || state.extend(token, &mut exit).map(drop))?);
+                times.push(timed(runs, clock, || {
+                    state.extend(token, &mut exit).map(drop)
+                })?);
             }
         }
         if repetition > 0 {

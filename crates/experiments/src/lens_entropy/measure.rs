@@ -4,7 +4,7 @@ use super::table::Record;
 use crate::core::error::{ExperimentError, Place};
 use crate::core::lens::Lens;
 use crate::core::models::state_depth;
-use crate::core::plain::{Observation, Observed, Watch};
+use crate::core::plain::{GoOn, Observation, Observed, Watch};
 use crate::core::sample::{TEXT, Units};
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
@@ -53,9 +53,9 @@ impl Views {
 /// Sums up the lenses' distributions for the streams of one sequence; the output's stream is last.
 ///
 /// # Errors
-/// Logits are not finite.
-fn views(model: &Model, states: &[LensState]) -> Result<Views, ExperimentError> {
-    let found = model.compare_lenses(states);
+/// Logits are not finite, or that of `go_on`.
+fn views(model: &Model, states: &[LensState], go_on: GoOn<'_>) -> Result<Views, ExperimentError> {
+    let found = model.compare_lenses(states, go_on)?;
     let lens = |lens: &str, streams: &[Vec<Comparison>]| -> Result<Vec<View>, ExperimentError> {
         let view = |(stream, positions): (usize, &Vec<Comparison>)| {
             let view = view(positions, &found.output);
@@ -162,8 +162,12 @@ impl Observer for States<'_> {
 }
 
 impl Watch for States<'_> {
-    fn finish(self: Box<Self>) -> Result<Value, ExperimentError> {
-        Ok(serde_json::to_value(views(self.model, &self.states)?)?)
+    fn finish(self: Box<Self>, go_on: GoOn<'_>) -> Result<Value, ExperimentError> {
+        Ok(serde_json::to_value(views(
+            self.model,
+            &self.states,
+            go_on,
+        )?)?)
     }
 }
 

@@ -101,7 +101,7 @@ impl Chunk {
     /// The state of each side in each setting, \[pairs·2·settings, places, model\].
     fn vectors(&self, subject: &Subject<'_>) -> Result<Array3<f32>, ExperimentError> {
         let sides: Vec<&Side> = self.sides.iter().flatten().collect();
-        vectors(subject.model, &sides)
+        vectors(subject.model, &sides, || subject.runs.go_on())
     }
 
     /// Everything that the chunk's results depend on.
@@ -373,6 +373,7 @@ fn decide(
     for (at, setting) in Setting::ALL.into_iter().enumerate() {
         let mut of_setting = Vec::new();
         for (by, aniso) in Removal::ALL.into_iter().enumerate() {
+            subject.runs.go_on()?;
             let mut of_removal = Vec::new();
             for pos in [Part::All, Part::Noun, Part::Verb] {
                 let [on_dev, on_test] = [&pairs.dev, &pairs.test].map(|pairs| indices(pairs, pos));

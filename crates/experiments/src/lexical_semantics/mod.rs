@@ -147,7 +147,7 @@ pub fn vectors(
         let sides = reader.sides(pair);
         let sides = sides.at(|| format!("pair {} ({:?})", index + 1, pair.word))?;
         let only = sides.map(|side| side.only(at));
-        let read = vectors::vectors(model, &[&only[0], &only[1]])?;
+        let read = vectors::vectors(model, &[&only[0], &only[1]], || Ok(()))?;
         own.assign(&read.slice(s![.., .., ..]));
     }
     Ok(all)

@@ -23,8 +23,12 @@ pub(super) fn state(place: usize, layers: usize) -> (usize, bool) {
 
 /// The mean state of every reading of some sides, \[readings of all sides, places, model\].
 ///
-/// A text that several sides share runs once; the bits are the same as for each side alone.
-pub(super) fn vectors(model: &Model, sides: &[&Side]) -> Result<Array3<f32>, ExperimentError> {
+/// A text that several sides share runs once; the bits are the same as for each side alone. Calls `go_on` before each run.
+pub(super) fn vectors(
+    model: &Model,
+    sides: &[&Side],
+    go_on: impl Fn() -> Result<(), ExperimentError>,
+) -> Result<Array3<f32>, ExperimentError> {
     let config = model.config();
     let mut wanted: BTreeMap<&[u32], Vec<(usize, Range<usize>)>> = BTreeMap::new();
     let mut count = 0;
@@ -49,6 +53,7 @@ pub(super) fn vectors(model: &Model, sides: &[&Side]) -> Result<Array3<f32>, Exp
         };
         collector.readings.extend(readings.into_iter().map(rows));
         if batch.rows() >= ROWS || left.peek().is_none() {
+            go_on()?;
             collector.run(model, &batch)?;
             batch = Batch::default();
         }
@@ -143,7 +148,7 @@ mod tests {
                 readings: vec![(0, 0..2)],
             },
         ];
-        let found = vectors(&model, &sides.each_ref()).unwrap();
+        let found = vectors(&model, &sides.each_ref(), || Ok(())).unwrap();
         assert_eq!(found.dim(), (12, layers + 2, model.config().model));
         let plain = Schedule::plain(model.stack()).unwrap();
         let readings = sides.iter().flat_map(|side| {

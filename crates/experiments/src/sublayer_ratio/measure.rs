@@ -3,7 +3,7 @@
 use super::table::Record;
 use crate::core::error::ExperimentError;
 use crate::core::models::relative_depth;
-use crate::core::plain::{Observation, Observed, Watch};
+use crate::core::plain::{GoOn, Observation, Observed, Watch};
 use crate::core::sample::{TEXT, Units};
 use crate::core::subject::Subject;
 use crate::core::sum::{Sum, mean};
@@ -58,7 +58,7 @@ impl Observer for Updates {
 }
 
 impl Watch for Updates {
-    fn finish(self: Box<Self>) -> Result<Value, ExperimentError> {
+    fn finish(self: Box<Self>, _: GoOn<'_>) -> Result<Value, ExperimentError> {
         Ok(serde_json::to_value(self.blocks)?)
     }
 }

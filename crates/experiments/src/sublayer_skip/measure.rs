@@ -419,7 +419,8 @@ fn speeds(
     }));
     let mut speeds = Vec::new();
     for (cached, prompt) in lengths {
-        let times = clock::times(subject.model, &schedules, prompt, budget, clock)?;
+        let go_on = || subject.runs.go_on();
+        let times = clock::times(subject.model, &schedules, prompt, budget, clock, go_on)?;
         for (edit, at) in edits.iter().zip(1..) {
             let ratio = |of: fn(&Times) -> f64| {
                 clock::over(times.iter().map(|times| of(&times[0]) / of(&times[at])))

@@ -43,6 +43,7 @@ pub(super) fn written(
         |_, (schedule, group)| {
             let settings = Settings::default().with(|s| s.max_tokens = CONTINUATION);
             let continued = group.iter().map(|prompt| {
+                subject.runs.go_on()?;
                 let schedule = &schedules[*schedule];
                 let generation = Generation::new(subject.model, schedule, prompt, settings.clone());
                 let tokens = generation.at(|| schedule.to_string())?;

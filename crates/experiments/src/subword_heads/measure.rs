@@ -202,6 +202,7 @@ fn windows(
     let mut memory = runs.hold(what, 0)?;
     let mut found = Found::default();
     for target in targets(text, tokenizer) {
+        runs.go_on()?;
         let (pieces, tokens) = target?;
         let windows = match pieces {
             1 if found.single.len() < MOST_WINDOWS => &mut found.single,
@@ -225,6 +226,7 @@ fn first_single(
 ) -> Result<Counted<Found>, ExperimentError> {
     let mut found = Found::default();
     for target in targets(text, tokenizer) {
+        runs.go_on()?;
         if let (1, tokens) = target? {
             found.single.push(Window { document, tokens });
             break;

@@ -15,7 +15,7 @@ use crate::core::error::ExperimentError;
 use crate::core::plain::check_finite;
 use crate::core::published::published_name;
 use crate::core::sample::Units;
-use crate::core::subject::Subject;
+use crate::core::subject::{Runs, Subject};
 use crate::core::tables::Tables;
 use crate::neurons::Kind;
 use crate::suffix_neurons;
@@ -391,7 +391,12 @@ fn fold_bytes(examples: usize, neurons: usize) -> WorkBytes {
 }
 
 /// Trains on the examples outside the fold, tests on those within.
-fn fold(examples: &Examples, folds: &[usize], fold: usize) -> Result<Fold, MetricsError> {
+fn fold(
+    runs: &Runs<'_>,
+    examples: &Examples,
+    folds: &[usize],
+    fold: usize,
+) -> Result<Fold, ExperimentError> {
     let part = |within: bool| -> Vec<usize> {
         let all = 0..folds.len();
         all.filter(|&example| (folds[example] == fold) == within)
@@ -403,21 +408,21 @@ fn fold(examples: &Examples, folds: &[usize], fold: usize) -> Result<Fold, Metri
     let standardizer = Standardizer::fit(raw.view())?;
     let x = standardizer.apply(raw.view())?;
     let test_x = standardizer.apply(examples.features.select(Axis(0), &test).view())?;
-    let probe = |columns: &[usize]| {
+    let probe = |columns: &[usize]| -> Result<(Vec<bool>, Vec<bool>), ExperimentError> {
+        runs.go_on()?;
         let own = x.select(Axis(1), columns);
         let fit = logistic_regression(own.view(), &labels, INVERSE_PENALTY)?;
         let right = |x: &Array2<f64>, examples_of: &[usize]| -> Result<Vec<bool>, MetricsError> {
             let odds = fit.log_odds(x.select(Axis(1), columns).view())?;
             let answers = odds.iter().zip(examples_of);
-            Ok(answers
-                .map(|(&odds, &example)| (odds > 0.0) == examples.labels[example])
-                .collect())
+            let right = answers.map(|(&odds, &example)| (odds > 0.0) == examples.labels[example]);
+            Ok(right.collect())
         };
         Ok((right(&x, &train)?, right(&test_x, &test)?))
     };
     let (mut trained, mut single) = (Vec::new(), Vec::new());
     for neuron in 0..x.ncols() {
-        let (on_train, on_test): (Vec<bool>, Vec<bool>) = probe(&[neuron])?;
+        let (on_train, on_test) = probe(&[neuron])?;
         trained.push(on_train.into_iter().filter(|&right| right).count());
         single.push(on_test);
     }
@@ -454,7 +459,7 @@ fn record(
     let numbers: Vec<usize> = (0..FOLDS).collect();
     let bytes = fold_bytes(examples.labels.len(), neurons.len());
     let folds = subject.runs.over(&numbers, bytes, |_, &number| {
-        Ok(fold(examples, &assigned, number)?)
+        fold(&subject.runs, examples, &assigned, number)
     })?;
     let folds: &[Fold] = &folds;
     let mut ranking: Vec<usize> = (0..neurons.len()).collect();
@@ -661,11 +666,12 @@ mod tests {
 
     #[test]
     fn neurons_are_ranked_by_what_they_know() {
+        let model = Model::random(ModelConfig::tiny(), 6);
         let examples = examples();
         let folds = group_folds(&examples.documents, FOLDS).unwrap();
         let mut tested = vec![0; 200];
         for number in 0..FOLDS {
-            let fold = fold(&examples, &folds, number).unwrap();
+            let fold = fold(&runs(&model, 1), &examples, &folds, number).unwrap();
             assert!(fold.trained.is_sorted(), "{:?}", fold.trained);
             assert!(fold.single[2].iter().all(|right| *right));
             assert_eq!(fold.single[2], fold.ensemble[0]);

@@ -4,7 +4,7 @@ use super::table::{Reading, Record};
 use crate::core::error::{ExperimentError, Place};
 use crate::core::models::state_depth;
 use crate::core::sample::Units;
-use crate::core::subject::Subject;
+use crate::core::subject::{Runs, Subject};
 use crate::core::sum::{Sum, mean};
 use crate::core::tables::Tables;
 use crate::lens_entropy::measure::{View, view};
@@ -106,7 +106,12 @@ fn stacked(sequences: &[Vec<Array2<f32>>], stream: usize) -> Result<Array2<f64>,
 }
 
 /// Reads every stream of a sequence directly and translated: stream by stream, standard before translated, the last stream last.
-fn views(model: &Model, maps: &[LinearFit], tokens: &[u32]) -> Result<Vec<View>, ExperimentError> {
+fn views(
+    runs: &Runs<'_>,
+    maps: &[LinearFit],
+    tokens: &[u32],
+) -> Result<Vec<View>, ExperimentError> {
+    let model = runs.model.model;
     let streams = streams(model, tokens)?;
     let mut states = Vec::with_capacity(2 * maps.len() + 1);
     for (stream, map) in streams.iter().zip(maps) {
@@ -116,7 +121,7 @@ fn views(model: &Model, maps: &[LinearFit], tokens: &[u32]) -> Result<Vec<View>,
     }
     let last = &streams[streams.len() - 1];
     states.push(model.lens_state(last.view()));
-    let found = model.compare_lenses(&states);
+    let found = model.compare_lenses(&states, || runs.go_on())?;
     let views: Vec<View> = found
         .standard
         .iter()
@@ -174,7 +179,7 @@ pub(super) fn measure(
         result: (2 * layers + 1) * size_of::<View>(),
     };
     let sequences = subject.runs.over(&measured, bytes, |at, tokens| {
-        views(model, &maps, tokens).at(|| format!("sequence {}", 2 * at))
+        views(&subject.runs, &maps, tokens).at(|| format!("sequence {}", 2 * at))
     })?;
     for (place, reading) in (0..2 * layers).map(|place| (place, Reading::BOTH[place % 2])) {
         let mean = |of: fn(&View) -> Sum| mean(sequences.iter().map(|views| of(&views[place])));

@@ -16,11 +16,11 @@ use crate::core::floats::Floats;
 use crate::core::models::state_depth;
 use crate::core::plain::check_finite;
 use crate::core::sample::Units;
-use crate::core::subject::Subject;
+use crate::core::subject::{Runs, Subject};
 use crate::core::tables::Tables;
 use layerwise_corpus::Tokenizer;
 use layerwise_metrics::{
-    Anisotropy, ClusteredMean, Standardizer, cosine, logistic_regression, threshold,
+    Anisotropy, ClusteredMean, Standardizer, cosine, logistic_regression_while, threshold,
 };
 use layerwise_sweep::{Failure, Measure, MeasureId, Reached, WorkBytes, cost};
 use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
@@ -131,7 +131,7 @@ pub(super) fn measure(subject: &Subject<'_>, tables: &mut Tables) -> Result<(), 
         let means = subject.runs.plain(&measure, &inputs)?;
         let outcomes = subject.runs.over(states, bytes, |at, &state| {
             let words = measure.words(&means, at);
-            let probe = probe(words.view(), &train, &dev, &test);
+            let probe = probe(&subject.runs, words.view(), [&train, &dev, &test]);
             let probe = probe.at(|| format!("the probe of residual stream {state}"))?;
             Ok([
                 (Method::Probe, probe),
@@ -388,10 +388,9 @@ fn features(words: ArrayView2<'_, f32>, split: &Split<'_>) -> Array2<f32> {
 
 /// The chosen C and the accuracy of the probe.
 fn probe(
+    runs: &Runs<'_>,
     words: ArrayView2<'_, f32>,
-    train: &Split<'_>,
-    dev: &Split<'_>,
-    test: &Split<'_>,
+    [train, dev, test]: [&Split<'_>; 3],
 ) -> Result<(f64, ClusteredMean), ExperimentError> {
     let raw = features(words, train);
     let standardizer = Standardizer::fit(raw.view())?;
@@ -403,7 +402,10 @@ fn probe(
     let right = |log_odds: f64, same: bool| (log_odds > 0.0) == same;
     let mut best: Option<(usize, f64, Array1<f64>)> = None;
     for inverse_penalty in INVERSE_PENALTIES {
-        let fit = logistic_regression(x.view(), &labels, inverse_penalty)?;
+        let go_on = || runs.go_on().is_ok();
+        let fit = logistic_regression_while(x.view(), &labels, inverse_penalty, &go_on);
+        runs.go_on()?;
+        let fit = fit?;
         let on_dev = fit.log_odds(dev_x.view())?;
         let answers = on_dev.iter().zip(dev.pairs);
         let count = answers
@@ -620,7 +622,9 @@ mod tests {
         };
         let (train, dev, test) = (part(0..100), part(100..150), part(150..200));
         assert!(test.labels().contains(&true) && test.labels().contains(&false));
-        let (chosen, found) = probe(words.view(), &train, &dev, &test).unwrap();
+        let model = Model::random(ModelConfig::tiny(), 4);
+        let splits = [&train, &dev, &test];
+        let (chosen, found) = probe(&runs(&model, 1), words.view(), splits).unwrap();
         assert!(INVERSE_PENALTIES.contains(&chosen));
         assert_eq!(found.mean(), Some(1.0));
         assert_eq!((found.count(), found.clusters().len()), (50, 13));

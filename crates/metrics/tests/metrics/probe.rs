@@ -1,7 +1,10 @@
 //! Logistic regression and standardised features.
 
 use crate::reference::{matrix, numbers, part};
-use layerwise_metrics::{LogisticFit, MetricsError, Standardizer, logistic_regression, threshold};
+use layerwise_metrics::{
+    LogisticFit, MetricsError, Standardizer, logistic_regression, logistic_regression_while,
+    threshold,
+};
 use ndarray::{Array1, Array2, ArrayView2, array};
 use proptest::prelude::*;
 
@@ -50,7 +53,10 @@ fn fits_are_those_of_scikit_learn() {
 #[test]
 fn known_fits() {
     // By symmetry the intercept is 0, and w solves w = 2C·x·p(−w·x) for the samples ±x.
-    let fit = logistic_regression(array![[1.0], [-1.0]].view(), &[true, false], 1.0).unwrap();
+    let (x, labels) = (array![[1.0], [-1.0]], [true, false]);
+    let fit = logistic_regression(x.view(), &labels, 1.0).unwrap();
+    let given_up = logistic_regression_while(x.view(), &labels, 1.0, &|| false);
+    assert!(matches!(given_up, Err(MetricsError::GivenUp)));
     let w = fit.coefficients[0];
     assert!((w - 2.0 / (1.0 + w.exp())).abs() <= 1e-6, "{w}");
     assert!(fit.intercept.abs() <= 1e-6);

@@ -5,7 +5,7 @@
 //! Streams that go back to an earlier block, as in `swap(l,l+1)`, run after the plain schedule, from the first block to the last.
 //! So do all streams if an edit takes values of the plain run, because these are complete only at its end.
 
-use super::{Branching, Handed, Run, Unit};
+use super::{Branching, Cut, Handed, Run, Unit};
 use crate::error::SweepError;
 use crate::measure::Measure;
 use layerwise_schedule::Step;
@@ -40,7 +40,7 @@ where
         &self,
         group: usize,
         workspace: &mut Option<Workspace>,
-    ) -> Result<(), E> {
+    ) -> Result<(), Cut<E>> {
         let mut streams = Streams {
             waiting: BTreeMap::new(),
             ended: Vec::new(),
@@ -52,7 +52,10 @@ where
                 if self.is_stopped() {
                     break;
                 }
-                self.finish(&stream.unit, stream.node, &stream.residual)?;
+                match self.finish(&stream.unit, stream.node, &stream.residual) {
+                    Err(Cut::GivenUp) => break,
+                    outcome => outcome?,
+                }
             }
             if self.is_stopped() {
                 return self.hand_over_parts(&unit);

@@ -3,8 +3,9 @@
 use super::Run;
 use super::needed::Needed;
 use crate::error::SweepError;
-use crate::measure::Measure;
-use layerwise_transformer::{Batch, Values};
+use crate::measure::{Failure, Measure, Reached};
+use layerwise_schedule::Schedule;
+use layerwise_transformer::{Batch, NotFinite, Values};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,6 +24,22 @@ pub(crate) enum Handed<S> {
 /// After this many multiply-adds of a group, results are handed over before its items are finished. A core does 2³⁵ in a second
 /// or less, so a killed process loses a few seconds.
 const HANDED_EVERY: u64 = 1 << 37;
+
+/// Why a task ends early.
+pub(super) enum Cut<E> {
+    /// The items in hand are given up.
+    GivenUp,
+    Failed(E),
+}
+
+impl<E: From<SweepError>> From<SweepError> for Cut<E> {
+    fn from(error: SweepError) -> Self {
+        match error {
+            SweepError::GivenUp => Self::GivenUp,
+            error => Self::Failed(error.into()),
+        }
+    }
+}
 
 /// A group of items under all schedules.
 pub(super) struct Unit<'a, M: Measure> {
@@ -177,7 +194,7 @@ where
         unit: &Unit<'a, M>,
         node: usize,
         sums: Vec<M::Sums>,
-    ) -> Result<(), E> {
+    ) -> Result<(), Cut<E>> {
         assert_eq!(sums.len(), unit.items.len(), "one result for each item");
         let ends = self.engine.plan.trie.ends(node);
         let (&last, others) = ends.split_last().expect("a schedule ends here");
@@ -209,7 +226,7 @@ where
     }
 
     /// Hands over the results of unfinished items.
-    pub(super) fn hand_over_parts(&self, unit: &Unit<'a, M>) -> Result<(), E> {
+    pub(super) fn hand_over_parts(&self, unit: &Unit<'a, M>) -> Result<(), Cut<E>> {
         unit.work.store(0, Ordering::Relaxed);
         // The lock is held until they are handed over, so that no item finishes meanwhile.
         let mut progress = unit.progress();
@@ -232,6 +249,46 @@ where
         }
     }
 
+    /// The error of a measure, or that it was given up.
+    pub(super) fn failed(
+        &self,
+        group: &Unit<'a, M>,
+        reached: &Reached<'_, M::Item>,
+        failure: Failure,
+    ) -> SweepError {
+        if failure.is_given_up() {
+            return SweepError::GivenUp;
+        }
+        let unit = self.engine.measure.unit();
+        let rows = || {
+            let mut items = group.items.iter();
+            items
+                .find(|item| item.index == reached.index)
+                .map(|item| item.rows.clone())
+        };
+        let origin = |schedule: &Schedule| {
+            let longest = reached.batch.path_lengths().pop_last()?;
+            let values = group.values.get()?.of_rows(rows()?, longest);
+            // The tokens and the schedule fit, because they have run before.
+            NotFinite::first(reached.model, reached.batch, (schedule, &values)).ok()?
+        };
+        let member = &self.engine.plan.entries()[reached.schedules[0]].member;
+        match failure {
+            Failure::NotFinite { position } => SweepError::NotFinite {
+                schedule: member.edit.to_string(),
+                unit,
+                item: reached.index,
+                position,
+                origin: origin(&member.schedule),
+            },
+            Failure::Other(source) => SweepError::Measure {
+                unit,
+                item: reached.index,
+                source,
+            },
+        }
+    }
+
     fn settle(&self, item: &Item<'a, M>) -> Result<(), SweepError> {
         let settled = self.engine.measure.settle(item.index);
         settled.map_err(|source| SweepError::Measure {
@@ -241,12 +298,15 @@ where
         })
     }
 
-    fn hand_over(&self, handed: Handed<M::Sums>) -> Result<(), E> {
+    fn hand_over(&self, handed: Handed<M::Sums>) -> Result<(), Cut<E>> {
         let mut finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner);
         if self.is_unkept.load(Ordering::Relaxed) {
             return Ok(());
         }
-        finished(handed).inspect_err(|_| self.is_unkept.store(true, Ordering::Relaxed))
+        finished(handed).map_err(|failure| {
+            self.is_unkept.store(true, Ordering::Relaxed);
+            Cut::Failed(failure)
+        })
     }
 }
 

@@ -123,6 +123,9 @@ impl<M: Measure> Run<'_, M> {
             if let Some(stop) = runner.stop {
                 engine = engine.stop(stop);
             }
+            if let Some(give_up) = runner.give_up {
+                engine = engine.give_up(give_up);
+            }
             engine.run_in_parts(&todo, known, |handed| match handed {
                 Handed::Parts(parts) => {
                     in_part.extend(parts.iter().map(|(index, _)| *index));
@@ -197,7 +200,8 @@ impl UnderWay {
             true => 1,
             false => runner.threads.get(),
         };
-        let groups = groups(&rows, most_rows(model), workers);
+        let most_items = measure.most_together();
+        let groups = groups(&rows, most_rows(model), most_items, workers);
         let own = groups.first().map_or(1, Range::len);
         // A thread checks the signal after each step of an altered schedule, but only after the whole plain schedule.
         let work = |rows: usize| cost::of_steps(model, plan.plain_path.len() - 1, 1, rows);

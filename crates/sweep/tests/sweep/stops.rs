@@ -4,7 +4,8 @@ use layerwise_schedule::EditFamily;
 use layerwise_sweep::{
     Begun, Failure, Journals, Measure, MeasureId, Plan, Progress, Reached, Runner, SweepError,
 };
-use layerwise_transformer::{Batch, Model, ModelConfig};
+use layerwise_transformer::{Address, Batch, Model, ModelConfig, Observer, Site};
+use ndarray::ArrayViewD;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -221,4 +222,150 @@ fn what_a_stop_takes_at_most_is_told() {
     // Two groups, one after the other and at the same time.
     assert!(told(&[64; 8], 1).abs_diff(one / 2) <= 1);
     assert!(told(&[64; 8], 2).abs_diff(one) <= 1);
+}
+
+/// Where an item is given up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum At {
+    /// In the middle of its plain run.
+    Block,
+    /// While the end of its plain run is read.
+    Plain,
+    /// While the end of an altered run is read.
+    Altered,
+}
+
+/// The number of tokens of the item that is given up.
+const GIVEN_UP: usize = 17;
+
+/// As [`Counted`], but gives an item up.
+struct GivingUp<'a> {
+    own: Counted,
+    give_up: &'a AtomicBool,
+    at: At,
+    /// Blocks that ran after the signal.
+    late: AtomicUsize,
+}
+
+impl GivingUp<'_> {
+    fn reads(&self, at: At, reached: &Reached<'_, Vec<u32>>) -> Result<(), Failure> {
+        if self.at == at && reached.item.len() == GIVEN_UP {
+            self.give_up.store(true, Ordering::Relaxed);
+        }
+        Ok(reached.go_on()?)
+    }
+}
+
+/// Watches the plain run of an item.
+struct Blocks<'a> {
+    measure: &'a GivingUp<'a>,
+    gives_up: bool,
+}
+
+impl Observer for Blocks<'_> {
+    fn wants(&self, address: Address) -> bool {
+        address.site == Site::ResidPost
+    }
+
+    fn observe(&mut self, address: Address, _: ArrayViewD<'_, f32>) {
+        let GivingUp { give_up, late, .. } = self.measure;
+        if give_up.load(Ordering::Relaxed) {
+            late.fetch_add(1, Ordering::Relaxed);
+        }
+        if self.gives_up && address.block == Some(1) {
+            give_up.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Measure for GivingUp<'_> {
+    type Item = Vec<u32>;
+    type Observer<'o>
+        = Blocks<'o>
+    where
+        Self: 'o;
+    type Reference = ();
+    type Sums = Vec<u32>;
+
+    fn id(&self) -> MeasureId {
+        self.own.id()
+    }
+
+    fn batch(&self, item: &Vec<u32>) -> Batch {
+        item.into()
+    }
+
+    fn most_together(&self) -> usize {
+        1
+    }
+
+    fn observer<'o>(&'o self, _: &'o Model, item: &'o Vec<u32>) -> Option<Blocks<'o>> {
+        Some(Blocks {
+            measure: self,
+            gives_up: self.at == At::Block && item.len() == GIVEN_UP,
+        })
+    }
+
+    fn plain(
+        &self,
+        reached: &Reached<'_, Vec<u32>>,
+        _: Option<Blocks<'_>>,
+    ) -> Result<((), Vec<u32>), Failure> {
+        self.reads(At::Plain, reached)?;
+        Ok(((), bits(reached)))
+    }
+
+    fn altered(&self, reached: &Reached<'_, Vec<u32>>, (): &()) -> Result<Vec<u32>, Failure> {
+        self.reads(At::Altered, reached)?;
+        self.own.altered(reached, &())
+    }
+}
+
+#[test]
+fn an_item_that_is_given_up_is_measured_again() {
+    let model = Model::random(ModelConfig::tiny(), 3);
+    let items = items(&[9, 3, GIVEN_UP, 30]);
+    let folder = tempfile::tempdir().unwrap();
+    let whole = Counted::default();
+    let expected = run(folder.path(), &model, &whole, &items, 1, usize::MAX).unwrap();
+    let altered = whole.altered.into_inner();
+    // The schedules that have ended are kept, but an item without its plain run has none.
+    let check = |at: At, in_part: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let give_up = AtomicBool::new(false);
+        let measure = GivingUp {
+            own: Counted::default(),
+            give_up: &give_up,
+            at,
+            late: AtomicUsize::new(0),
+        };
+        let runner = Runner::new()
+            .journals(Journals::File(folder.path().join("journal")))
+            .give_up(&give_up);
+        match runner.measure(&model, &plan(&model), &measure, &items) {
+            Err(SweepError::Interrupted {
+                finished,
+                all,
+                parts,
+                kept,
+                ..
+            }) => assert_eq!(
+                (finished, all, parts, kept),
+                (2, 4, in_part, true),
+                "{at:?}"
+            ),
+            Err(error) => panic!("{at:?}: {error}"),
+            Ok(_) => panic!("{at:?}: nothing was given up"),
+        }
+        assert!(runner.go_on().is_err());
+        assert_eq!(measure.late.into_inner(), 0, "{at:?}");
+        let before = measure.own.altered.into_inner();
+        let rest = Counted::default();
+        let found = run(folder.path(), &model, &rest, &items, 1, usize::MAX).unwrap();
+        assert_eq!(found, expected, "{at:?}");
+        assert_eq!(before + rest.altered.into_inner(), altered, "{at:?}");
+    };
+    check(At::Block, 0);
+    check(At::Plain, 0);
+    check(At::Altered, 1);
 }

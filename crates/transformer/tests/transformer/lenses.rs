@@ -5,6 +5,7 @@ use layerwise_kernels::comparison::Comparison;
 use layerwise_schedule::Schedule;
 use layerwise_transformer::{Address, Model, ModelConfig, Observer, Site};
 use ndarray::{Array2, ArrayView1, ArrayViewD};
+use std::convert::Infallible;
 
 /// Every residual stream of a run, starting with the embedding.
 struct Streams(Vec<Array2<f32>>);
@@ -52,7 +53,9 @@ fn check(model: &Model, seed: u32) {
         .iter()
         .map(|stream| model.lens_state(stream.view()))
         .collect();
-    let found = model.compare_lenses(&states);
+    let ended = model.compare_lenses(&states, || Err("enough"));
+    assert_eq!(ended, Err("enough"));
+    let Ok(found) = model.compare_lenses(&states, || Ok::<(), Infallible>(()));
     let rows = |logits: Array2<f32>| -> Vec<Vec<f64>> {
         let row = |row: ArrayView1<'_, f32>| row.iter().copied().map(f64::from).collect();
         logits.outer_iter().map(row).collect()
