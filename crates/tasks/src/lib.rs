@@ -5,6 +5,7 @@
 //! llm-foundry. [`read_own`] reads the user's own `.jsonl`, and [`standins`] makes tasks from any text.
 //! [`Encoder`] turns items into the token ids that [`LogLikelihood`](layerwise_sweep::LogLikelihood) scores, and [`Task::score`]
 //! turns the scores into `acc` and `acc_norm`.
+//! [`read_pair`] reads pairs of prompts for [`Patching`](layerwise_sweep::Patching).
 //!
 //! ```
 //! use layerwise_sweep::Rule;
@@ -19,6 +20,7 @@
 mod catalogue;
 mod encode;
 mod error;
+mod pairs;
 mod read;
 mod standins;
 mod task;
@@ -26,6 +28,7 @@ mod task;
 pub use catalogue::{DATA_SETS, DataSet, Form, Wanted};
 pub use encode::{Encoder, Sheet, sheets};
 pub use error::TaskError;
+pub use pairs::{PairError, PairText, read_pair};
 pub use read::read_own;
 pub use standins::{standins, standins_of_one_token};
 pub use task::{Choice, Item, Score, Task};

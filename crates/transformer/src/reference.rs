@@ -231,10 +231,7 @@ mod tests {
             })
             .collect();
         let ids = [0_i64, 5, 3].iter().flat_map(|id| id.to_le_bytes());
-        own.insert(
-            0,
-            ("tokens".to_owned(), Dtype::I64, vec![3], ids.collect()),
-        );
+        own.insert(0, ("tokens".to_owned(), Dtype::I64, vec![3], ids.collect()));
         let found = differences(&model, &own).unwrap();
         assert_eq!(found.compared(), model.config().layers);
         assert_eq!(found.first(), None);
