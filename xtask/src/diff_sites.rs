@@ -3,11 +3,9 @@
 use crate::arguments::Opening;
 use crate::inputs;
 use crate::memory;
-use anyhow::{Context, bail, ensure};
-use layerwise::schedule::Schedule;
-use layerwise::transformer::{Address, Differences, Recording, Site, check_site};
-use layerwise::weights::{Dtype, TensorFile};
-use std::collections::BTreeSet;
+use anyhow::bail;
+use layerwise::transformer::Differences;
+use layerwise::weights::TensorFile;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -39,69 +37,8 @@ pub fn diff_sites(arguments: &Arguments) -> anyhow::Result<()> {
     let reference = TensorFile::open(&arguments.reference)?;
     memory::budget(arguments.opening.max_memory).check(&path.to_string(), reference.size())?;
     let opened = inputs::open_one(&arguments.model, "", &arguments.opening)?;
-    let config = opened.model.config();
-    let in_tokens = || format!("{path}: tensor `tokens`");
-    let tokens = tokens(&reference).with_context(in_tokens)?;
-
-    let sites: Vec<Site> = Site::ALL
-        .iter()
-        .copied()
-        .filter(|site| check_site(config, *site).is_ok())
-        .collect();
-    let mut recording = Recording::of(config, &sites)?;
-    let plain = Schedule::plain(opened.model.stack())?;
-    opened
-        .model
-        .observed_logits(&tokens, &plain, &mut recording)
-        .with_context(in_tokens)?;
-
-    let mut differences = Differences::default();
-    for (address, activation) in recording.activations() {
-        let Some(single) = reference.read::<f32>(&name("f32", *address))? else {
-            continue;
-        };
-        ensure!(
-            single.shape() == activation.shape(),
-            "{path}: tensor `{}`: expected the shape {:?}, found {:?}",
-            name("f32", *address),
-            activation.shape(),
-            single.shape()
-        );
-        let double = || match reference.info(&name("f64", *address)) {
-            Some(info) if info.dtype == Dtype::F64 => reference.read(&name("f64", *address)),
-            _ => Ok(None),
-        };
-        differences.compare(*address, activation.view(), single.view(), double)?;
-    }
-    let known: BTreeSet<String> = recording
-        .activations()
-        .keys()
-        .map(|address| name("f32", *address))
-        .collect();
-    let unknown = reference
-        .names()
-        .into_iter()
-        .find(|own| own.starts_with("f32/") && !known.contains(own));
-    if let Some(unknown) = unknown {
-        bail!(
-            "{path}: tensor `{unknown}`: {} has no such activation; the names are f32/SITE and f32/BLOCK/SITE",
-            opened.name
-        );
-    }
-    ensure!(
-        differences.compared() > 0,
-        "{path}: contains no activation of any site of {}",
-        opened.name
-    );
+    let differences = Differences::from_reference(&opened.model, &opened.name, &reference)?;
     print(&differences)
-}
-
-/// The name of an activation in a reference file.
-fn name(format: &str, address: Address) -> String {
-    match address.block {
-        Some(block) => format!("{format}/{block}/{}", address.site),
-        None => format!("{format}/{}", address.site),
-    }
 }
 
 /// Prints the worst difference of each site, and how many activations agree.
@@ -137,8 +74,8 @@ fn print(differences: &Differences) -> anyhow::Result<()> {
             }
         };
         bail!(
-            "first divergent site: {}, off by {:e} of {:e}; expected at most {tolerance:e} of the largest value, {otherwise}",
-            name("f32", address),
+            "first divergent site: f32/{}, off by {:e} of {:e}; expected at most {tolerance:e} of the largest value, {otherwise}",
+            address.name(),
             found.largest,
             found.scale
         );
@@ -157,31 +94,4 @@ fn print(differences: &Differences) -> anyhow::Result<()> {
         )?;
     }
     Ok(())
-}
-
-/// The token ids of a reference file.
-fn tokens(reference: &TensorFile) -> anyhow::Result<Vec<u32>> {
-    let info = reference.info("tokens").context("not found")?;
-    ensure!(
-        info.shape.len() == 1,
-        "expected the shape [seq], found {:?}",
-        info.shape
-    );
-    let ids: Vec<i64> = match info.dtype {
-        Dtype::I64 => reference
-            .read::<i64>("tokens")?
-            .into_iter()
-            .flatten()
-            .collect(),
-        Dtype::I32 => {
-            let ids = reference.read::<i32>("tokens")?.into_iter().flatten();
-            ids.map(i64::from).collect()
-        }
-        other => bail!("expected I64 or I32, found {other:?}"),
-    };
-    ids.iter()
-        .map(|id| {
-            u32::try_from(*id).with_context(|| format!("token {id}: expected an id of at least 0"))
-        })
-        .collect()
 }

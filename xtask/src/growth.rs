@@ -5,7 +5,6 @@ use crate::memory::{self, Size};
 use crate::{output, program};
 use anyhow::Context;
 use layerwise::architecture::{Mlp, ModelConfig};
-use layerwise::journal::Shard;
 use layerwise::schedule::EditFamily;
 use layerwise::sweep::growth::{MODELS, Shape, Timed};
 use layerwise::sweep::{Begun, Divergence, Plan, Progress, Runner};
@@ -200,21 +199,10 @@ fn page(context: usize, threads: NonZeroUsize, timed: &Timed) -> anyhow::Result<
     text += "\nNodes for all models in a day, by the sum, and by a schedule of shares with the spread of the timed units:\n\n\
              | schedules | node-days | nodes | longest node, hours |\n|---|---|---|---|\n";
     for ((family, _), days) in FAMILIES.iter().zip(days) {
-        let longest = |nodes: u32| -> anyhow::Result<f64> {
-            let first: Shard = format!("1/{nodes}").parse()?;
-            Ok(timed.longest_share(days * DAY, context, first))
-        };
-        // More nodes never take longer, so the fewest are found by halving.
-        let (mut nodes, mut most) = (days.ceil().max(1.0) as u32, Shard::MAX_COUNT);
-        while nodes < most {
-            let between = nodes.midpoint(most);
-            match longest(between)? <= DAY {
-                true => most = between,
-                false => nodes = between + 1,
-            }
-        }
-        let hours = longest(most)? / 3600.0;
-        let _ = writeln!(text, "| {family} | {days:.2} | {most} | {hours:.2} |");
+        let nodes = timed.fewest_nodes(days * DAY, context, DAY);
+        let hours = timed.longest_share(days * DAY, context, nodes) / 3600.0;
+        let nodes = nodes.count();
+        let _ = writeln!(text, "| {family} | {days:.2} | {nodes} | {hours:.2} |");
     }
     Ok(text)
 }

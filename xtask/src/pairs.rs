@@ -3,11 +3,11 @@
 use crate::arguments::Inputs;
 use crate::inputs::{self, OpenedModel};
 use crate::manifest::FileHash;
-use anyhow::{Context, anyhow, bail, ensure};
-use layerwise::corpus::{self, Bos, MIN_TOKENS, Tokenizer};
+use anyhow::{Context, ensure};
+use layerwise::corpus::{self, Bos, Tokenizer};
 use layerwise::sweep::{Held, Pair};
-use serde_json::{Map, Value};
-use std::path::{Path, PathBuf};
+use layerwise::tasks::{self, PairText};
+use std::path::Path;
 
 /// The most memory that a line takes besides its tokens, in bytes.
 const LINE_BYTES: u64 = 512;
@@ -35,8 +35,9 @@ impl OpenedPairs {
         let budget = &opened.budget;
         // In the worst case every byte is a token, on both sides of the pair.
         let mut memory = budget.hold(&what, (text.len() as u64).saturating_mul(10))?;
-        let mut reading = Reading {
-            path: path.to_owned(),
+        let config = opened.model.config();
+        let mut texts = Texts {
+            path,
             opened,
             inputs,
             tokenizer: None,
@@ -49,7 +50,9 @@ impl OpenedPairs {
             if inputs.rows.is_some_and(|rows| pairs.len() == rows) {
                 break;
             }
-            let pair = reading.pair(line);
+            let pair = tasks::read_pair(line, config.context, config.vocab, &mut |text| {
+                texts.encode(text)
+            });
             pairs.push(pair.with_context(|| format!("{}: line {}", path.display(), at + 1))?);
         }
         ensure!(
@@ -82,92 +85,22 @@ fn corrupted(pairs: &[Pair]) -> Vec<Vec<u32>> {
     pairs.iter().map(|pair| pair.corrupted.clone()).collect()
 }
 
-struct Reading<'a> {
-    path: PathBuf,
+/// What encodes the texts of pairs.
+struct Texts<'a> {
+    path: &'a Path,
     opened: &'a OpenedModel,
     inputs: &'a Inputs,
     /// The tokenizer and the token before each text, opened when the first text is read.
     tokenizer: Option<(Tokenizer, Bos)>,
 }
 
-impl Reading<'_> {
-    fn pair(&mut self, line: &str) -> anyhow::Result<Pair> {
-        let object: Map<String, Value> = corpus::json_line(line).map_err(|error| {
-            anyhow!("expected a JSON object: {}", corpus::error_in_line(&error))
-        })?;
-        if let Some(unknown) = object
-            .keys()
-            .find(|key| !["clean", "corrupted", "answer", "wrong"].contains(&key.as_str()))
-        {
-            bail!(
-                "unknown key `{unknown:.100}`; expected `clean`, `corrupted`, `answer` and `wrong`"
-            );
+impl Texts<'_> {
+    fn encode(&mut self, text: PairText<'_>) -> anyhow::Result<Vec<u32>> {
+        let (tokenizer, bos) = self.tokenizer()?;
+        match text {
+            PairText::Prompt(text) => inputs::prompt_after(*bos, text, tokenizer),
+            PairText::Next(text) => Ok(tokenizer.encode(text)?),
         }
-        let clean = self.sequence(&object, "clean")?;
-        let corrupted = self.sequence(&object, "corrupted")?;
-        ensure!(
-            clean.len() == corrupted.len(),
-            "expected the same number of tokens on both sides, found {} in `clean` and {} in `corrupted`",
-            clean.len(),
-            corrupted.len()
-        );
-        let config = self.opened.model.config();
-        ensure!(
-            (MIN_TOKENS..=config.context).contains(&clean.len()),
-            "expected {MIN_TOKENS} to {} tokens on each side, found {}",
-            config.context,
-            clean.len()
-        );
-        let answer = self.token(&object, "answer")?;
-        let wrong = self.token(&object, "wrong")?;
-        ensure!(
-            answer.is_some() || wrong.is_none(),
-            "found `wrong` without `answer`; give both, since `answer` is compared with `wrong`"
-        );
-        Ok(Pair::new(clean, corrupted).deciding(answer, wrong))
-    }
-
-    fn sequence(&mut self, object: &Map<String, Value>, key: &str) -> anyhow::Result<Vec<u32>> {
-        let value = object
-            .get(key)
-            .with_context(|| format!("expected `{key}`"))?;
-        match value {
-            Value::String(text) => {
-                let (tokenizer, bos) = self.tokenizer()?;
-                inputs::prompt_after(*bos, text, tokenizer)
-            }
-            value => self.ids(value, key),
-        }
-    }
-
-    fn token(&mut self, object: &Map<String, Value>, key: &str) -> anyhow::Result<Option<u32>> {
-        let ids = match object.get(key) {
-            None | Some(Value::Null) => return Ok(None),
-            Some(Value::String(text)) => self.tokenizer()?.0.encode(text)?,
-            Some(value @ Value::Number(_)) => vec![self.id(value, key)?],
-            Some(value) => self.ids(value, key)?,
-        };
-        match ids[..] {
-            [id] => Ok(Some(id)),
-            _ => bail!(
-                "`{key}` is {} tokens, {ids:?}; expected the one token that follows the prompt; give its id, or a text of one token (with most tokenizers the space before a word is part of the token)",
-                ids.len()
-            ),
-        }
-    }
-
-    fn ids(&self, value: &Value, key: &str) -> anyhow::Result<Vec<u32>> {
-        let ids = value.as_array().with_context(|| {
-            format!("`{key}`: expected a text or a list of token ids, found {value:.100}")
-        })?;
-        ids.iter().map(|id| self.id(id, key)).collect()
-    }
-
-    fn id(&self, value: &Value, key: &str) -> anyhow::Result<u32> {
-        let vocab = self.opened.model.config().vocab;
-        let id = value.as_u64().filter(|id| *id < vocab as u64);
-        let id = id.and_then(|id| u32::try_from(id).ok());
-        id.with_context(|| format!("`{key}`: expected token ids below {vocab}, found {value:.100}"))
     }
 
     /// The model's tokenizer, and the token before each text.

@@ -92,17 +92,11 @@ impl Prompted {
         logits: ArrayView1<'_, f32>,
         count: NonZeroUsize,
     ) -> anyhow::Result<Vec<Shown>> {
-        // Tokenizers may strip a space from the beginning of a text, even if the text is one token, so decode it after another.
-        let before = &self.ids[self.ids.len() - 1..];
-        let beginning = self.tokenizer.decode(before)?;
+        let before = self.ids[self.ids.len() - 1];
         let shown = |Likely {
                          token, probability, ..
                      }| {
-            let whole = self.tokenizer.decode(&[before, &[token]].concat())?;
-            let text = match whole.strip_prefix(&beginning) {
-                Some(text) => text.to_owned(),
-                None => self.tokenizer.decode(&[token])?,
-            };
+            let text = self.tokenizer.added(before, token)?;
             Ok(Shown {
                 token,
                 text,

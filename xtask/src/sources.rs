@@ -6,12 +6,13 @@ use crate::manifest::{self, FileHash};
 use crate::output::{self, Named};
 use anyhow::{Context, bail, ensure};
 use layerwise::schedule::{Source, TensorName};
-use layerwise::sweep::{self, Held, Journals, Measure, Plan, Sources};
+use layerwise::sweep::{self, Held, Journals, Measure, Plan, Resampling, Sources};
 use layerwise::transformer::{Constants, Place, shape_at_one_position};
 use layerwise::weights::TensorFile;
 use ndarray::ArrayD;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Options for edits of values.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -43,7 +44,7 @@ pub struct Sourced {
     reference: Option<OpenedCorpus>,
     record: manifest::Sources,
     /// The memory of the sequences that values are resampled from.
-    _memory: Option<Held>,
+    _memory: Option<Arc<Held>>,
 }
 
 impl Values {
@@ -99,22 +100,12 @@ impl Values {
             None => None,
         };
         record.reference = reference.as_ref().map(manifest::CorpusFile::new);
-        let found: Vec<Option<&Vec<u32>>> = match (&reference, resamples) {
-            (_, false) => own.iter().map(Some).collect(),
-            (None, true) => {
-                let found = sweep::partners(own, SEED).into_iter();
-                found.map(|at| at.map(|at| &own[at])).collect()
-            }
-            (Some(other), true) => {
-                let others = other.corpus.sequences();
-                let found = sweep::partners_among(own, others, SEED).into_iter();
-                found.map(|at| at.map(|at| &others[at])).collect()
-            }
-        };
-        let kept: Vec<bool> = found.iter().map(Option::is_some).collect();
-        let (mut partners, mut memory) = (Vec::new(), None);
+        let (mut kept, mut partners, mut memory) = (vec![true; own.len()], Vec::new(), None);
         if resamples {
-            let left_out = kept.iter().filter(|kept| !**kept).count();
+            let others = reference.as_ref().map(|other| other.corpus.sequences());
+            let what = format!("{}: the sequences that are resampled from", opened.name);
+            let found = Resampling::new(own, others, SEED, &opened.budget, &what)?;
+            let left_out = found.left_out();
             if left_out == own.len() {
                 bail!("no sequence has another of its length to be resampled from; {remedy}");
             }
@@ -125,15 +116,10 @@ impl Values {
                     own.len()
                 ));
             }
-            let found = found.into_iter().flatten();
-            let bytes = found
-                .clone()
-                .map(|own| 4 * own.len() + size_of::<Vec<u32>>());
-            let what = format!("{}: the sequences that are resampled from", opened.name);
-            memory = Some(opened.budget.hold(&what, bytes.sum::<usize>() as u64)?);
-            partners = found.cloned().collect();
             record.partners_seed = Some(SEED);
             record.sequences_without_partner = Some(left_out);
+            let (sequences, held) = found.partners.into_parts();
+            (kept, partners, memory) = (found.kept, sequences, Some(held));
         }
         record.mean_places = (!means.is_empty()).then_some(means.len());
         // Check shapes before anything runs.

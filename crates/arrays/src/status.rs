@@ -2,6 +2,9 @@
 
 use crate::ArrayError;
 use crate::folder::{ArrayFolder, Record};
+use crate::numbers::Tasks;
+use crate::script::{quoted, shell_loop};
+use crate::slurm::{retry, retry_before_merging};
 use crate::state::State;
 use layerwise_journal::{Seen, Units};
 use layerwise_sweep::Described;
@@ -90,6 +93,75 @@ impl Status {
     /// The progress of all tasks together, by the names of models and measures.
     pub fn measurements(&self) -> Vec<Measurement> {
         measurements(&self.parts)
+    }
+
+    /// The status as lines of text: the tasks in each state, the finished units of each measurement, and what to run next.
+    ///
+    /// `folder` is the array's as the commands name it: the absolute path, if they shall work anywhere. `queue` is that of
+    /// [`Status::states`]. Names from journals stay as they are, so escape control characters before a terminal shows them.
+    ///
+    /// ```no_run
+    /// use layerwise_arrays::Status;
+    /// use std::collections::BTreeMap;
+    /// use std::path::Path;
+    ///
+    /// let status = Status::read(Path::new("/data/out.csv.array"))?;
+    /// for line in status.told(status.folder(), &BTreeMap::new()) {
+    ///     println!("{}", line.escape_debug());
+    /// }
+    /// # Ok::<(), layerwise_arrays::ArrayError>(())
+    /// ```
+    pub fn told(&self, folder: &Path, queue: &BTreeMap<u32, State>) -> Vec<String> {
+        let states = self.states(queue);
+        let tasks_in = |state: State| -> BTreeSet<u32> {
+            let own = states.iter().filter(|(_, found)| **found == state);
+            own.map(|(task, _)| *task).collect()
+        };
+        let all = [
+            State::Finished,
+            State::Running,
+            State::Waiting,
+            State::Missing,
+        ];
+        let mut lines = vec![format!("{}: {} tasks", folder.display(), self.record.tasks)];
+        for state in all {
+            let tasks = tasks_in(state);
+            if !tasks.is_empty() {
+                lines.push(format!("{state}: {} ({})", tasks.len(), Tasks(&tasks)));
+            }
+        }
+        for own in self.measurements() {
+            let rest = match own.missing.is_empty() {
+                true => String::new(),
+                false => format!("; missing: {}", own.missing),
+            };
+            lines.push(format!(
+                "{}, {}: {} of {} units are finished{rest}",
+                own.model, own.measure, own.finished, own.units
+            ));
+        }
+        let (missing, busy) = (
+            tasks_in(State::Missing),
+            !tasks_in(State::Running).is_empty() || !tasks_in(State::Waiting).is_empty(),
+        );
+        let in_folder = quoted(&folder.display().to_string());
+        if missing.is_empty() && !busy {
+            lines.push(format!(
+                "all tasks are finished; merge them, if that is not done: sh {in_folder}/merge.sh"
+            ));
+        } else if !missing.is_empty() {
+            let expression = Tasks(&missing);
+            lines.push(format!("run what is missing (array {expression}) with:"));
+            lines.push(match (self.record.is_slurm, busy) {
+                (true, false) => retry(folder, &expression),
+                (true, true) => retry_before_merging(folder, &expression),
+                (false, _) => {
+                    let tasks: Vec<String> = missing.iter().map(u32::to_string).collect();
+                    shell_loop(folder, &tasks.join(" "))
+                }
+            });
+        }
+        lines
     }
 }
 
@@ -242,5 +314,43 @@ mod tests {
         assert!(plain.missing.is_empty());
         assert_eq!((sweep.finished, sweep.units), (3, 6));
         assert_eq!(sweep.missing, Units::from(vec![2, 3, 5]));
+    }
+
+    #[test]
+    fn what_is_missing_is_told_with_the_way_to_run_it() {
+        let folder = ArrayFolder::of(Path::new("/d"), Path::new("a.csv")).unwrap();
+        let told = |is_slurm: bool, found: [State; 3]| {
+            let tasks: BTreeMap<u32, State> = (1..=3).zip(found).collect();
+            let done = tasks.iter().filter(|(_, state)| **state == State::Finished);
+            let status = Status {
+                folder: folder.path().to_owned(),
+                record: folder.record(3, is_slurm, &[]),
+                parts: vec![part(1, "sweep", &[0, 1, 4], 0, false)],
+                done: done.map(|(task, _)| *task).collect(),
+            };
+            assert_eq!(status.states(&tasks), tasks);
+            status.told(Path::new("/d/a.csv.array"), &tasks).join("\n")
+        };
+        let (finished, running, missing) = (State::Finished, State::Running, State::Missing);
+        assert_eq!(
+            told(true, [finished, running, missing]),
+            "/d/a.csv.array: 3 tasks\nfinished: 1 (1)\nrunning: 1 (2)\nmissing: 1 (3)\n\
+             gpt2, sweep: 3 of 6 units are finished; missing: units 2-3, 5\n\
+             run what is missing (array 3) with:\n\
+             cd /d/a.csv.array && sbatch --array=3 tasks.sh"
+        );
+        let text = told(true, [finished, missing, missing]);
+        assert!(
+            text.contains("missing: 2 (2-3)\n") && text.contains("(array 2-3)"),
+            "{text}"
+        );
+        assert!(
+            text.contains("--array=2-3 tasks.sh") && text.contains("merge.sh"),
+            "{text}"
+        );
+        let text = told(false, [missing, finished, missing]);
+        assert!(text.contains("for task in 1 3; do sh tasks.sh"), "{text}");
+        let text = told(true, [finished; 3]);
+        assert!(text.ends_with("sh /d/a.csv.array/merge.sh"), "{text}");
     }
 }

@@ -44,7 +44,7 @@ pub use parquet::text_columns;
 pub use pieces::Piece;
 pub use sequences::{Bos, Corpus, Options, Skipped, of_ids};
 pub use text::{error_in_line, json_line, read_text, read_text_in};
-pub use tokenizer::{Beginning, BosSource, Habit, Replaced, Tokenizer};
+pub use tokenizer::{Beginning, BosSource, Habit, Replaced, TokenBytes, Tokenizer};
 
 /// The smallest number of tokens of a usable sequence: one to attend to, one to predict from, one to predict.
 pub const MIN_TOKENS: usize = 3;

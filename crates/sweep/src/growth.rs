@@ -234,6 +234,33 @@ impl Timed {
         let busy = shares.map(|own| own.into_iter().map(spread).sum::<f64>());
         busy.fold(0.0, f64::max) * seconds / units as f64
     }
+
+    /// The first share of the division over the fewest nodes of which the slowest takes at most `most` seconds, as
+    /// [`Timed::longest_share`] counts them; over [`Shard::MAX_COUNT`] nodes if fewer do not suffice.
+    ///
+    /// ```
+    /// use layerwise_sweep::growth::Timed;
+    ///
+    /// let timed = Timed { units: vec![3.0, 3.3, 2.9, 3.0], speed: 1e13 };
+    /// let first = timed.fewest_nodes(50.0, 512, 10.0);
+    /// assert_eq!(first.count(), 6); // Five nodes take 10 seconds on average, and the slowest takes more.
+    /// ```
+    pub fn fewest_nodes(&self, seconds: f64, context: usize, most: f64) -> Shard {
+        let first = |nodes: u32| -> Shard {
+            let shard = format!("1/{nodes}").parse();
+            shard.expect("from 1 to the most shards")
+        };
+        // More nodes never take longer, so the fewest are found by halving.
+        let (mut fewest, mut enough) = ((seconds / most).ceil().max(1.0) as u32, Shard::MAX_COUNT);
+        while fewest < enough {
+            let between = fewest.midpoint(enough);
+            match self.longest_share(seconds, context, first(between)) <= most {
+                true => enough = between,
+                false => fewest = between + 1,
+            }
+        }
+        first(enough)
+    }
 }
 
 #[cfg(test)]
@@ -288,5 +315,27 @@ mod tests {
         let nodes = "1/10".parse().unwrap();
         let longest = timed.longest_share(50.0, 512, nodes);
         assert!((5.0..5.25).contains(&longest), "{longest}");
+    }
+
+    #[test]
+    fn the_fewest_nodes_are_those_that_one_less_would_not_do_for() {
+        let timed = Timed {
+            units: vec![3.0, 3.3, 2.9, 3.0],
+            speed: 1e13,
+        };
+        let check = |seconds: f64, most: f64| {
+            let first = timed.fewest_nodes(seconds, 512, most);
+            assert_eq!(first.index(), 1);
+            assert!(timed.longest_share(seconds, 512, first) <= most);
+            if first.count() > 1 {
+                let fewer = format!("1/{}", first.count() - 1).parse().unwrap();
+                assert!(timed.longest_share(seconds, 512, fewer) > most);
+            }
+        };
+        check(50.0, 100.0);
+        check(50.0, 10.0);
+        check(1e4, 60.0);
+        let too_short = timed.fewest_nodes(1e9, 512, 1.0);
+        assert_eq!(too_short.count(), Shard::MAX_COUNT);
     }
 }

@@ -6,6 +6,7 @@
 //! [`Encoder`] turns items into the token ids that [`LogLikelihood`](layerwise_sweep::LogLikelihood) scores, and [`Task::score`]
 //! turns the scores into `acc` and `acc_norm`. [`Scoring`] does so under every schedule of a plan, and [`ScoreTable`] writes what
 //! comes out as CSV.
+//! [`read_pair`] reads pairs of prompts for [`Patching`](layerwise_sweep::Patching).
 //!
 //! ```
 //! use layerwise_sweep::Rule;
@@ -20,6 +21,7 @@
 mod catalogue;
 mod encode;
 mod error;
+mod pairs;
 mod read;
 mod scoring;
 mod standins;
@@ -28,6 +30,7 @@ mod task;
 pub use catalogue::{DATA_SETS, DataSet, Form, Wanted, read_all};
 pub use encode::{Encoder, Sheet, sheets};
 pub use error::TaskError;
+pub use pairs::{PairError, PairText, read_pair};
 pub use read::read_own;
 pub use scoring::{Answer, Asked, ScheduleScores, ScoreTable, Scoring, TaskScores};
 pub use standins::{standins, standins_of_one_token};

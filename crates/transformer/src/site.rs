@@ -52,6 +52,16 @@ pub struct Address {
     pub site: Site,
 }
 
+impl Address {
+    /// The activation's name in files of activations: `BLOCK/SITE`, or `SITE` outside the blocks.
+    pub fn name(&self) -> String {
+        match self.block {
+            Some(block) => format!("{block}/{}", self.site),
+            None => self.site.to_string(),
+        }
+    }
+}
+
 /// Reads activations during a run, and may write them.
 ///
 /// For a [`Batch`](crate::Batch) it receives the rows of all segments at once: the axis `seq` is the batch's rows.

@@ -44,6 +44,11 @@ impl TensorFile {
         Ok(Self(Shard::open(open(path, Links::Follow)?, None)?))
     }
 
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        self.0.file.path()
+    }
+
     /// The file's size in bytes.
     pub fn size(&self) -> u64 {
         self.0.file.size()

@@ -5,6 +5,7 @@
 //! A remaining panic of the library becomes an error.
 
 mod beginning;
+mod bytes;
 mod check;
 mod class;
 mod files;
@@ -22,6 +23,7 @@ use crate::file::open;
 
 use beginning::Settings;
 pub use beginning::{Beginning, BosSource, Habit};
+pub use bytes::TokenBytes;
 use check::Check;
 pub use class::Replaced;
 use files::MAX_FILE;
@@ -204,6 +206,33 @@ impl Tokenizer {
             tokens: ids.len(),
             reason,
         })
+    }
+
+    /// The text that a token adds after another one.
+    ///
+    /// [`Tokenizer::decode`] of one token may leave out the space at its beginning, as at the beginning of a text. If the two
+    /// tokens are parts of one character, it is the text of the token alone.
+    ///
+    /// ```no_run
+    /// use layerwise_corpus::Tokenizer;
+    ///
+    /// let llama = Tokenizer::open("path/to/tokenizer.json".as_ref(), 32_000)?;
+    /// let text = llama.encode("The sky is")?;
+    /// let [.., sky, is] = text[..] else { panic!("two tokens") };
+    /// assert_eq!(llama.decode(&[is])?, "is");
+    /// assert_eq!(llama.added(sky, is)?, " is");
+    /// # Ok::<(), layerwise_corpus::CorpusError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Tokenizer::decode`].
+    pub fn added(&self, before: u32, token: u32) -> Result<String, CorpusError> {
+        let whole = self.decode(&[before, token])?;
+        match whole.strip_prefix(&self.decode(&[before])?) {
+            Some(text) => Ok(text.to_owned()),
+            None => self.decode(&[token]),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Items 78 to 83 of the list of bad inputs: the contents of a `tokenizer.json`.
 
-use layerwise_corpus::{CorpusError, FileError, Tokenizer};
+use layerwise_corpus::{CorpusError, FileError, TokenBytes, Tokenizer};
 use serde_json::{Value, json};
 
 use crate::fixtures::{Folder, VOCAB, tokenizer_json};
@@ -31,6 +31,17 @@ fn tokens_know_their_bytes() {
     check("", &[]);
     check("cabd", &[(99, 0..1), (256, 1..3), (100, 3..4)]);
     check("éa", &[(0xc3, 0..2), (0xa9, 0..2), (97, 2..3)]);
+
+    let bytes = TokenBytes::of(&folder.tokenizer, VOCAB);
+    let check = |id: usize, expected: Option<&[u8]>| {
+        assert_eq!(bytes.of[id].as_deref(), expected, "{id}");
+        let length = expected.map_or(0, <[u8]>::len);
+        assert_eq!(bytes.lengths[id] as usize, length, "{id}");
+    };
+    check(0xc3, Some(b"\xc3"));
+    check(256, Some(b"ab"));
+    check(257, None);
+    assert_eq!(bytes.tokenizer, folder.tokenizer.sha256());
 }
 
 #[test]
@@ -46,6 +57,29 @@ fn ids_are_decoded_into_text() {
     check(&[97, 0xc3], "a\u{fffd}");
     check(&[257, 97], "<end>a");
     check(&[9999], "");
+}
+
+#[test]
+fn a_token_adds_the_space_that_the_beginning_of_a_text_loses() {
+    let folder = Folder::new();
+    let mut file = tokenizer_json();
+    let decoder = file["decoder"].take();
+    let strip = json!({"type": "Strip", "content": " ", "start": 1, "stop": 0});
+    file["decoder"] = json!({"type": "Sequence", "decoders": [decoder, strip]});
+    let path = folder.write("strip.json", file.to_string());
+    let tokenizer = Tokenizer::open(&path, VOCAB).unwrap();
+    assert_eq!(tokenizer.decode(&[32]).unwrap(), "");
+    let check = |before: u32, token: u32, expected: &str| {
+        let found = tokenizer.added(before, token).unwrap();
+        assert_eq!(found, expected, "{token} after {before}");
+    };
+    check(97, 32, " ");
+    check(97, 256, "ab");
+    check(257, 97, "a");
+    check(97, 257, "<end>");
+    check(97, 9999, "");
+    // The second part of a character.
+    check(0xc3, 0xa9, "\u{fffd}");
 }
 
 #[test]
