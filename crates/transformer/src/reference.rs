@@ -36,7 +36,7 @@ pub enum ReferenceError {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: TransformerError,
+        source: Box<TransformerError>,
     },
     /// A tensor has another type or shape.
     #[error("{}: tensor `{tensor}`: expected {expected}, found {found}", path.display())]
@@ -104,7 +104,7 @@ impl Differences {
         let recording = recorded(model, &tokens(reference)?);
         let recording = recording.map_err(|source| ReferenceError::Tokens {
             path: path(),
-            source,
+            source: Box::new(source),
         })?;
         let (mut found, mut known) = (Self::default(), BTreeSet::new());
         for (address, activation) in recording.activations() {

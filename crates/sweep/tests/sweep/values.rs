@@ -3,8 +3,8 @@
 use layerwise_architecture::{Attention, PerLayer};
 use layerwise_schedule::{Bounds, Edit, EditFamily, Schedule, Site, Source};
 use layerwise_sweep::{
-    Begun, Failure, Journals, Measure, MeasureId, Plan, Progress, Reached, Runner, Sources,
-    SweepError, partners, partners_among,
+    Begun, Budget, Failure, Journals, Measure, MeasureId, Plan, Progress, Reached, Resampling,
+    Runner, Sources, SweepError, partners, partners_among,
 };
 use layerwise_transformer::{Batch, Constants, Model, ModelConfig, Taken, Values};
 use ndarray::{ArrayD, IxDyn};
@@ -380,4 +380,27 @@ fn no_sequence_is_resampled_from_itself() {
     assert_eq!(partners_among(&twice, &twice, 0), [None, None]);
     assert_eq!(partners_among(&twice, &all, 0), [Some(2), Some(2)]);
     assert_eq!(partners_among(&twice, &[], 0), [None, None]);
+}
+
+#[test]
+fn what_is_resampled_from_comes_out_of_the_budget() {
+    let own = [vec![1, 2], vec![3, 4, 5], vec![6, 7]];
+    let others = [vec![8, 9], vec![1, 2, 3, 4]];
+    let bytes = 2 * (2 * size_of::<u32>() + size_of::<Vec<u32>>()) as u64;
+    let resample = |limit: u64| {
+        let budget = Budget::new(Some(limit));
+        let found = Resampling::new(&own, Some(&others), 0, &budget, "the partners");
+        found.map(|found| (found, budget))
+    };
+    let (found, budget) = resample(bytes).unwrap();
+    assert_eq!(*found.partners, [vec![8, 9], vec![8, 9]]);
+    assert_eq!(
+        (found.left_out(), &found.kept[..]),
+        (1, &[true, false, true][..])
+    );
+    assert_eq!(budget.left(), Some(0));
+    drop(found);
+    assert_eq!(budget.left(), Some(bytes));
+    let refused = resample(bytes - 1).unwrap_err().to_string();
+    assert!(refused.contains("the partners"), "{refused}");
 }
