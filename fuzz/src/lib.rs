@@ -389,7 +389,7 @@ pub fn schedule(bytes: &[u8]) {
                             assert!(member.schedule.step_count() > 0);
                             assert_eq!(member.edit.to_string().parse().as_ref(), Ok(&member.edit));
                             let overlay = member.schedule.overlay();
-                            _ = overlay.check_positions(5, |_, _| 0);
+                            _ = overlay.check_positions(5, &|_, _| 0);
                             let text = overlay.to_string();
                             if text.len() <= MAX_TEXT_BYTES {
                                 let plain = Schedule::plain(stack).unwrap();
