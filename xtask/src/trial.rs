@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A trial run: it ends each measurement after the first items, and keeps no results.
+/// A trial run: it ends each measurement after the first items, and keeps no results. Work whose results no journal could keep
+/// runs whole: it is short, and says which items there are.
 #[derive(Debug, Default)]
 pub struct Trial {
     /// Whether to run items at all; the memory is known without.
@@ -18,7 +19,8 @@ pub struct Trial {
 
 #[derive(Debug, Default)]
 struct Seen {
-    running: Option<(Instant, Weights)>,
+    /// When the measurement began, and its size unless all of it runs.
+    running: Option<(Instant, Option<Weights>)>,
     foreseen: Foreseen,
 }
 
@@ -113,26 +115,36 @@ impl Trial {
 
 impl Progress for Trial {
     fn begin(&self, run: &Begun<'_>) {
-        let ended = !self.is_timed || STOP.load(Ordering::Relaxed);
+        let ended = (run.is_keepable && !self.is_timed) || STOP.load(Ordering::Relaxed);
         self.stop.store(ended, Ordering::Relaxed);
-        let weights = Weights {
+        let weights = run.is_keepable.then_some(Weights {
             all: run.weight,
             at_once: run.at_once,
             shares: run.shares,
-        };
+        });
         self.lock().running = Some((Instant::now(), weights));
     }
 
     fn finished(&self, weight: usize) {
-        self.stop.store(true, Ordering::Relaxed);
         let mut seen = self.lock();
-        if let Some((start, weights)) = seen.running.take() {
-            seen.foreseen.add(weights, weight, start.elapsed());
+        match seen.running {
+            Some((_, None)) => self
+                .stop
+                .store(STOP.load(Ordering::Relaxed), Ordering::Relaxed),
+            Some((start, Some(weights))) => {
+                self.stop.store(true, Ordering::Relaxed);
+                seen.foreseen.add(weights, weight, start.elapsed());
+                seen.running = None;
+            }
+            None => {}
         }
     }
 
     fn end(&self) {
-        self.lock().running = None;
+        let mut seen = self.lock();
+        if let Some((start, None)) = seen.running.take() {
+            seen.foreseen.each += start.elapsed();
+        }
     }
 }
 

@@ -203,6 +203,13 @@ fn memory_and_time_are_foretold_by_the_first_items() {
         ],
         &[],
     );
+    // The questions are encoded in full, for they say which items there are.
+    check(
+        &reproduce,
+        &["--time", "7"],
+        &["#SBATCH --mem=", "#SBATCH --time=7\n"],
+        &[],
+    );
 }
 
 #[test]
